@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* conf: yaml trees → C structs over field tables; the same rows print the manual and the effective
+ * configuration, and give command-line flags.
+ *
+ * A table describes one struct: one row a key. Decoding sets every default first (conf_defaults), then
+ * what the file says; an unknown key fails and names the nearest known one; every error has
+ * file:line:column, the key's path, the value and what would be right. Strings live in the arena.
+ * Tables are static const; no state. */
+#ifndef LARCH_COMMON_CONF_H
+#define LARCH_COMMON_CONF_H
+
+#include "common/yaml.h"
+#include <stddef.h>
+
+enum conf_kind {
+	CONF_END,
+	CONF_BOOL,      /* bool */
+	CONF_INT,       /* int64_t, min..max when max > min */
+	CONF_FLOAT,     /* double */
+	CONF_STR,       /* struct str; YAML 1.1 scalars keep their literal text */
+	CONF_SECRET,    /* struct str; printed as <secret> */
+	CONF_DUR_GO,    /* int64_t ns; a bare integer is ns, as in Go */
+	CONF_DUR_PROM,  /* int64_t ns; Prometheus or Go form */
+	CONF_BYTES,     /* uint64_t; powers of 1024 */
+	CONF_ENUM,      /* int; names in `names`, NULL-terminated, any case */
+	CONF_STR_LIST,  /* struct conf_strs; a list, or one scalar; `csv` splits scalars at commas */
+	CONF_STR_MAP,   /* struct labels; sorted by key */
+	CONF_OBJ,       /* nested struct in place, described by sub */
+	CONF_LIST,      /* struct conf_list of structs described by sub */
+	CONF_NODE,      /* struct yaml *: the raw node, for the owner to decode later */
+	CONF_IGNORED,   /* accepted whatever is below; reported once through conf_ctx.ignored */
+	CONF_REFUSED    /* refused: names a destination or protection that is not there; doc says what to do */
+};
+
+struct conf_strs { struct str *v; size_t n; };
+struct conf_list { void *v; size_t n; }; /* v: array of structs of sub->size */
+
+struct conf_table;
+struct conf_field {
+	const char *key;
+	enum conf_kind kind;
+	size_t off;                   /* offsetof in the struct */
+	const char *def;              /* default as it would stand in the file; NULL: zero */
+	const char *doc;              /* one sentence for the manual */
+	const struct conf_table *sub; /* OBJ, LIST */
+	const char *const *names;     /* ENUM */
+	int64_t min, max;             /* INT, durations, bytes: checked when max > min */
+	size_t set_off;               /* offsetof a bool that says "was given"; 0: none */
+	const char *flag;             /* command-line flag without dash, or NULL */
+};
+
+struct conf_table {
+	const char *name;             /* for errors: "clients entry" */
+	size_t size;                  /* sizeof the struct */
+	const struct conf_field *fields; /* ends with {0} */
+	/* Checks and derived values after decoding, or NULL. at is the node (NULL: defaults only). */
+	bool (*check)(void *obj, const struct yaml *at, struct err *e);
+	bool lenient;                 /* unknown keys are warned about, not refused (stage bodies) */
+	bool any_case;                /* keys match in any case (stage bodies) */
+};
+
+struct conf_ctx {
+	struct arena *arena;
+	const char *file;             /* for error texts */
+	void (*ignored)(void *ud, const char *path, int line); /* CONF_IGNORED keys that the file sets; may be NULL */
+	void (*warn)(void *ud, const char *text);              /* lenient tables; may be NULL */
+	void *ud;
+};
+
+void conf_defaults(const struct conf_table *t, void *obj, struct arena *a);
+/* obj already holds defaults (conf_defaults). */
+bool conf_decode(const struct conf_table *t, const struct yaml *node, void *obj, struct conf_ctx *c, struct err *e);
+/* One scalar as if it stood at the row whose flag is `name` (searches sub tables in place).
+ * ERR_NOT_FOUND: no such flag; the text names the nearest. */
+bool conf_set_flag(const struct conf_table *t, void *obj, struct arena *a, struct str name, struct str value, struct err *e);
+void conf_print(const struct conf_table *t, const void *obj, struct buf *out);   /* effective YAML */
+void conf_manual(const struct conf_table *t, struct buf *out);                   /* Markdown reference */
+void conf_flags_help(const struct conf_table *t, struct buf *out);
+
+/* Text of a file with ${VAR} forms replaced, before YAML (drone/envsubst v1, see the spec): $$ and \\
+ * escapes, :- = := default, substring, case and trim forms. ERR_INVALID has line:column. */
+bool conf_expand_env(struct str text, const char *(*get)(const char *name), struct buf *out, struct err *e);
+/* Nearest of n names to `s` within a sensible distance, or NULL. */
+const char *conf_nearest(struct str s, const char *const *names, size_t n);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* httpc: HTTP client over libcurl (its only user): asynchronous on a loop, or one blocking call.
+ *
+ * Connections are kept alive and shared per httpc. Timeouts always apply. TLS, basic auth, bearer, proxy,
+ * and extra headers come from httpc_opts. Answers larger than max_body are cut off with ERR_TOO_LARGE. */
+#ifndef LARCH_COMMON_HTTPC_H
+#define LARCH_COMMON_HTTPC_H
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/loop.h"
+
+struct httpc;
+struct httpc_call;
+
+struct httpc_opts {
+	const char *method;      /* NULL: GET, or POST when there is a body */
+	const char *url;
+	struct str body;         /* borrowed until the call is done */
+	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+	const char *user, *password, *bearer; /* may be NULL */
+	const char *ca_file, *cert_file, *key_file, *server_name, *proxy; /* may be NULL */
+	bool insecure_skip_verify, no_follow_redirects;
+	int64_t timeout_ns;      /* 0: 30 s */
+	size_t max_body;         /* 0: 64 MiB */
+	const char *user_agent;
+};
+
+struct httpc_result {
+	bool ok;                 /* an HTTP answer arrived, whatever its status */
+	int status;
+	struct buf body;         /* the callback may take it (set to {0}) */
+	struct err err;          /* !ok: ERR_IO, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED */
+	int64_t elapsed_ns;
+	char content_type[128];
+	int64_t retry_after_s;   /* -1: not given */
+};
+
+typedef void httpc_fn(void *ud, struct httpc_result *res); /* on the loop's thread */
+
+struct httpc *httpc_new(struct loop *l, struct err *e);
+void httpc_free(struct httpc *c);  /* cancels what runs: each callback is called with ERR_CANCELLED */
+struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc_fn *fn, void *ud, struct err *e);
+void httpc_cancel(struct httpc_call *call); /* no callback */
+/* Blocks; for larchctl and tests. False only when !ok. Free res->body. */
+bool httpc_do(const struct httpc_opts *o, struct httpc_result *res, struct err *e);
+/* Appends s percent-encoded for a query string or path segment. */
+void httpc_escape(struct buf *b, struct str s);
+
+#endif

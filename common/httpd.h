@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* httpd: HTTP/1.1 server over libmicrohttpd (its only user), with a route table.
+ *
+ * The library's callbacks only buffer the body (bounded, reserved from Content-Length in `budget` before
+ * anything is allocated, else 503 naming larch.memory_limit) and hand the request to a worker pool,
+ * suspending the connection. A handler runs on a worker and answers with httpd_reply(), then or later,
+ * from any thread: exactly once per request. The server's own watcher notices peers that hang up and
+ * sets httpd_cancelled(). Unknown paths: 404 "404 page not found\n"; a known path with another method:
+ * 405. Stopping: no new connections, running requests get `drain` to finish.
+ * Limits: connections, header size, body size, idle time; each answers with the limit's name. */
+#ifndef LARCH_COMMON_HTTPD_H
+#define LARCH_COMMON_HTTPD_H
+
+#include "common/budget.h"
+#include "common/buf.h"
+#include "common/err.h"
+
+struct httpd;
+struct httpd_req;
+
+typedef void httpd_handler(struct httpd_req *r, void *ctx);
+
+struct httpd_route {
+	const char *methods; /* "GET POST" */
+	const char *path;    /* "/loki/api/v1/label/{name}/values"; a {x} segment matches one non-empty segment */
+	httpd_handler *fn;
+	size_t max_body;     /* bytes; 0: no body wanted beyond 64 KiB of form */
+	const char *name;    /* for metrics: "loki_api_v1_label_values" */
+};
+
+struct httpd_config {
+	const char *address;       /* "": every address; IPv4, IPv6 or a host name */
+	uint16_t port;             /* 0: any */
+	const char *prefix;        /* put before every route's path; "" */
+	const struct httpd_route *routes;
+	size_t nroutes;
+	void *ctx;                 /* for every handler */
+	unsigned workers;          /* handler threads; 0: one per core, at least 4 */
+	unsigned max_connections;  /* 0: 1024 */
+	int idle_timeout_s;        /* 0: 120 */
+	struct budget *budget;     /* bodies in flight; NULL: unbounded but for max_body */
+	/* After each answer, on any thread; for metrics and access log; may be NULL. */
+	void (*done)(void *ctx, const char *route, const char *method, int status, int64_t ns);
+};
+
+struct httpd *httpd_start(const struct httpd_config *c, struct err *e); /* listening when it returns */
+uint16_t httpd_port(const struct httpd *h);
+void httpd_stop(struct httpd *h, int64_t drain_ns); /* returns when every request is answered or cut; frees */
+
+/* Everything below borrows from the request and is valid until its reply. Absent: .p == NULL. */
+const char *httpd_method(const struct httpd_req *r);
+struct str httpd_path(const struct httpd_req *r);                     /* decoded, prefix removed */
+struct str httpd_param(const struct httpd_req *r, const char *name);  /* {name} of the path, decoded */
+struct str httpd_arg(const struct httpd_req *r, const char *name);    /* first in query string, then form body */
+size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out, size_t max); /* all, in order; returns how many there are */
+struct str httpd_header(const struct httpd_req *r, const char *name);
+struct str httpd_body(const struct httpd_req *r);
+struct str httpd_peer(const struct httpd_req *r);                     /* "127.0.0.1:4711" */
+bool httpd_cancelled(const struct httpd_req *r);
+/* For checks deep in a query that must not know httpd: points at the flag, valid until the reply. */
+const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r);
+
+void httpd_header_add(struct httpd_req *r, const char *name, const char *value); /* of the answer; before the reply */
+/* Answers and gives up r. Takes body's memory (body becomes {0}); body may be NULL. gzip is applied when the
+ * client accepts it and the body is over 1 KiB. ctype NULL: none. */
+void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body);
+/* text/plain; charset=utf-8 with X-Content-Type-Options: nosniff, as Go's http.Error, without adding a newline. */
+void httpd_reply_text(struct httpd_req *r, int status, struct str text);
+
+#endif
