@@ -22,35 +22,38 @@ struct origin {
 enum value_kind { VALUE_STR, VALUE_NUM, VALUE_BOOL, VALUE_NULL };
 struct value {
 	enum value_kind kind;
-	struct str s;  /* VALUE_STR */
-	double num;    /* VALUE_NUM; VALUE_BOOL: 0 or 1 */
+	struct str s; /* VALUE_STR */
+	double num;   /* VALUE_NUM; VALUE_BOOL: 0 or 1 */
 };
-struct field { struct str name; struct value value; };
+struct field {
+	struct str name;
+	struct value value;
+};
 
 struct entry {
-	int64_t ts;                /* ns */
+	int64_t ts; /* ns */
 	struct str line;
-	struct labels labels;      /* sorted; shared until labels_own */
-	struct labels meta;        /* structured metadata, in order of attachment */
-	struct labels initial;     /* labels at pipeline start: what `extracted` holds before any stage wrote */
-	struct field *extracted;   /* written by stages; a name not here is looked up in `initial` */
+	struct labels labels;    /* sorted; shared until labels_own */
+	struct labels meta;      /* structured metadata, in order of attachment */
+	struct labels initial;   /* labels at pipeline start: what `extracted` holds before any stage wrote */
+	struct field *extracted; /* written by stages; a name not here is looked up in `initial` */
 	struct origin *origins;
 	uint32_t nextracted, cap_extracted, norigins;
 	bool labels_own, meta_own;
-	bool dropped;              /* set by entry_drop */
+	bool dropped; /* set by entry_drop */
 };
 
 /* What stages need of the world; lives as long as the pipeline. */
 struct pipeline_env;
 
 struct batch {
-	struct arena *arena;       /* reset when the batch is done */
+	struct arena *arena; /* reset when the batch is done */
 	struct entry *v;
-	size_t n, cap;             /* dropped entries stay in place until batch_compact */
+	size_t n, cap; /* dropped entries stay in place until batch_compact */
 };
 
-struct entry *batch_push(struct batch *b);   /* zeroed; may move v */
-void batch_compact(struct batch *b);         /* removes dropped entries, keeps order */
+struct entry *batch_push(struct batch *b); /* zeroed; may move v */
+void batch_compact(struct batch *b);       /* removes dropped entries, keeps order */
 
 /* Labels of one entry. The value and name must live as long as the batch. */
 void entry_label_set(struct batch *b, struct entry *e, struct str name, struct str value);

@@ -19,8 +19,8 @@ struct pipeline;
 
 struct pipeline_env {
 	struct clock *clock;
-	const char *job;            /* job_name, for messages and metrics */
-	const char *file;           /* configuration file, for error places */
+	const char *job;  /* job_name, for messages and metrics */
+	const char *file; /* configuration file, for error places */
 	void *ud;
 	/* An entry was dropped on purpose; reason is the metric's ("drop_stage", "match_stage", …). */
 	void (*dropped)(void *ud, const struct entry *e, struct str reason);
@@ -43,7 +43,9 @@ void pipeline_tick(struct pipeline *p, struct batch *b);
 void pipeline_flush(struct pipeline *p, struct batch *b);
 
 /* The stage table, for --help and the manual. */
-struct stage_info { const char *name, *doc; };
+struct stage_info {
+	const char *name, *doc;
+};
 const struct stage_info *pipeline_stages(size_t *n);
 
 #endif
