@@ -2,7 +2,7 @@
 /* map: open-addressing hash table from byte strings to pointers.
  *
  * Keys are borrowed: whoever puts one keeps its bytes alive (usually inside the value) until it is
- * deleted. Not thread-safe. O(1) expected; 16 bytes of slot per entry plus the key slice. {0} is
+ * deleted. Not thread-safe. O(1) expected; a slot is 32 bytes, at most three quarters are in use. {0} is
  * an empty map. Iteration order is unspecified. Hashes are seeded per process (flooding). */
 #ifndef LARCH_COMMON_MAP_H
 #define LARCH_COMMON_MAP_H

@@ -53,7 +53,8 @@ uint32_t str_rune(struct str s, size_t *i);
 bool str_utf8_valid(struct str s);
 size_t str_rune_put(uint32_t rune, char out[4]); /* bytes written */
 
-/* Damerau-Levenshtein distance, capped: returns max + 1 when greater. For "did you mean". */
+/* Damerau-Levenshtein distance (adjacent transpositions), capped: returns max + 1 when greater or when
+ * either is longer than 128 bytes. For "did you mean". */
 unsigned str_distance(struct str a, struct str b, unsigned max);
 
 #endif
