@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* httpc: HTTP client over libcurl (its only user): asynchronous on a loop, or one blocking call.
+/* httpc: HTTP/1.1 client over libcurl (its only user): asynchronous on a loop, or one blocking call.
  *
- * Connections are kept alive and shared per httpc. Timeouts always apply. TLS, basic auth, bearer, proxy,
- * and extra headers come from httpc_opts. Answers larger than max_body are cut off with ERR_TOO_LARGE. */
+ * Connections are kept alive and shared per httpc. Timeouts always apply, in real time whatever the loop's
+ * clock. TLS, basic auth, bearer, proxy, and extra headers come from httpc_opts, which is copied but for the
+ * body. Answers larger than max_body are cut off with ERR_TOO_LARGE. Error texts name method and URL, without
+ * a password in it. One thread, the loop's; httpc_do and httpc_escape from any. A callback may send and cancel
+ * calls but not free its httpc. */
 #ifndef LARCH_COMMON_HTTPC_H
 #define LARCH_COMMON_HTTPC_H
 
@@ -19,8 +22,10 @@ struct httpc_opts {
 	struct str body;         /* borrowed until the call is done */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	const char *user, *password, *bearer; /* may be NULL */
-	const char *ca_file, *cert_file, *key_file, *server_name, *proxy; /* may be NULL */
+	const char *ca_file, *cert_file, *key_file, *server_name; /* TLS; may be NULL */
+	const char *proxy;       /* NULL: as the environment says (https_proxy, no_proxy, …); "": none */
 	bool insecure_skip_verify, no_follow_redirects;
+	bool compressed;         /* ask for gzip; the body arrives expanded, and max_body counts it expanded */
 	int64_t timeout_ns;      /* 0: 30 s */
 	size_t max_body;         /* 0: 64 MiB */
 	const char *user_agent;
@@ -30,7 +35,7 @@ struct httpc_result {
 	bool ok;                 /* an HTTP answer arrived, whatever its status */
 	int status;
 	struct buf body;         /* the callback may take it (set to {0}) */
-	struct err err;          /* !ok: ERR_IO, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED */
+	struct err err;          /* !ok: ERR_IO, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED, ERR_INVALID */
 	int64_t elapsed_ns;
 	char content_type[128];
 	int64_t retry_after_s;   /* -1: not given */
