@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/config.h"
+
+#include "common/fs.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+
+#define CONFIG_FILE_MAX (8u << 20)
+
+/* A row for a member of struct config; one for a key that means nothing; one for a refused key. */
+#define ROW(k, key_, member, def_, doc_, ...) {.key = key_, .kind = CONF_##k, .off = offsetof(struct config, member), .def = def_, .doc = doc_, __VA_ARGS__}
+#define BLOCK(key_, table) {.key = key_, .kind = CONF_OBJ, .sub = &table, .doc = ""}
+#define NOTHING(key_) {.key = key_, .kind = CONF_IGNORED, .doc = "Means nothing here."}
+#define REFUSED(key_, why) {.key = key_, .kind = CONF_REFUSED, .doc = why}
+/* Blocks share one struct: their tables describe struct config itself, at offset 0. */
+#define TABLE(var, name_, ...) \
+	static const struct conf_field var##_fields[] = {__VA_ARGS__, {0}}; \
+	static const struct conf_table var = {name_, sizeof(struct config), var##_fields}
+
+#define NO_OBJECT_STORE "Only the filesystem stores data here: use filesystem."
+#define NO_RULER "There is no ruler: keep rules where they are evaluated now and remove the block."
+
+static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_names[] = {"logfmt", "json", NULL};
+static const char *const sync_names[] = {"group", "interval", "none", NULL};
+
+TABLE(server_table, "server",
+      ROW(STR, "http_listen_address", server.address, "", "Address to listen on; empty: all.", .flag = "server.http-listen-address"),
+      ROW(INT, "http_listen_port", server.port, "3100", "Port to listen on; 0: any free one.", .min = 0, .max = 65535, .flag = "server.http-listen-port"),
+      ROW(STR, "http_path_prefix", server.prefix, "", "Put before every route.", .flag = "server.path-prefix"),
+      ROW(ENUM, "log_level", server.log_level, "info", "Least level that is logged.", .names = level_names, .flag = "log.level"),
+      ROW(ENUM, "log_format", server.log_format, "logfmt", "Form of the log on stderr.", .names = format_names, .flag = "log.format"),
+      ROW(DUR_GO, "graceful_shutdown_timeout", server.graceful_shutdown_timeout, "30s", "How long running requests may take at stop.", .flag = "server.graceful-shutdown-timeout"),
+      ROW(DUR_GO, "http_server_idle_timeout", server.idle_timeout, "2m", "How long a connection may be idle.", .flag = "server.http-idle-timeout"),
+      ROW(BOOL, "register_instrumentation", server.register_instrumentation, "true", "Serve /metrics.", .flag = "server.register-instrumentation"),
+      REFUSED("http_tls_config", "The listener speaks plain HTTP only: put a TLS proxy in front and remove the key."),
+      REFUSED("grpc_tls_config", "There is no gRPC listener: remove the key."),
+      NOTHING("grpc_listen_address"), NOTHING("grpc_listen_port"), NOTHING("grpc_listen_network"), NOTHING("grpc_listen_conn_limit"),
+      NOTHING("grpc_server_max_recv_msg_size"), NOTHING("grpc_server_max_send_msg_size"),
+      NOTHING("grpc_server_max_concurrent_streams"), NOTHING("grpc_server_max_connection_idle"),
+      NOTHING("grpc_server_max_connection_age"), NOTHING("grpc_server_max_connection_age_grace"),
+      NOTHING("grpc_server_keepalive_time"), NOTHING("grpc_server_keepalive_timeout"),
+      NOTHING("grpc_server_min_time_between_pings"), NOTHING("grpc_server_ping_without_stream_allowed"),
+      NOTHING("grpc_server_num_workers"), NOTHING("grpc_server_stats_tracking_enabled"),
+      NOTHING("grpc_server_recv_buffer_pools_enabled"), NOTHING("http_listen_network"), NOTHING("http_listen_conn_limit"),
+      NOTHING("http_server_read_timeout"), NOTHING("http_server_read_header_timeout"), NOTHING("http_server_write_timeout"),
+      NOTHING("http_log_closed_connections_without_response_enabled"), NOTHING("tls_cipher_suites"),
+      NOTHING("tls_min_version"), NOTHING("log_source_ips_enabled"), NOTHING("log_source_ips_full"),
+      NOTHING("log_source_ips_header"), NOTHING("log_source_ips_regex"), NOTHING("log_request_headers"),
+      NOTHING("log_request_at_info_level_enabled"), NOTHING("log_request_exclude_headers_list"),
+      NOTHING("report_grpc_codes_in_instrumentation_label_enabled"), NOTHING("proxy_protocol_enabled"),
+      NOTHING("trace_request_headers"), NOTHING("cluster_validation"), NOTHING("graceful_shutdown_delay"));
+
+TABLE(common_filesystem_table, "common.storage.filesystem",
+      ROW(STR, "chunks_directory", common.chunks_directory, "", "Where Loki keeps chunks; here the data directory lies beside it."),
+      ROW(STR, "rules_directory", common.rules_directory, "", "Where rule files are."));
+TABLE(common_storage_table, "common.storage", BLOCK("filesystem", common_filesystem_table), REFUSED("s3", NO_OBJECT_STORE),
+      REFUSED("gcs", NO_OBJECT_STORE), REFUSED("azure", NO_OBJECT_STORE), REFUSED("swift", NO_OBJECT_STORE),
+      REFUSED("alibabacloud", NO_OBJECT_STORE), REFUSED("bos", NO_OBJECT_STORE), REFUSED("cos", NO_OBJECT_STORE),
+      REFUSED("object_store", NO_OBJECT_STORE), NOTHING("hedging"), NOTHING("congestion_control"));
+TABLE(common_table, "common",
+      ROW(STR, "path_prefix", common.path_prefix, "", "Directory under which data lies.", .flag = "common.path-prefix"),
+      ROW(INT, "replication_factor", common.replication_factor, "1", "Copies of each entry; only 1 can be kept.", .min = 1, .max = 1000),
+      BLOCK("storage", common_storage_table), NOTHING("ring"), NOTHING("instance_addr"), NOTHING("instance_enable_ipv6"),
+      NOTHING("instance_interface_names"), NOTHING("compactor_address"), NOTHING("compactor_grpc_address"),
+      NOTHING("persist_tokens"));
+
+TABLE(ingester_wal_table, "ingester.wal",
+      ROW(BOOL, "enabled", ingester.wal.enabled, "true", "Must be true: an acknowledged entry is durable."),
+      ROW(STR, "dir", ingester.wal.dir, "", "Where Loki keeps its log; here it lies in the data directory."),
+      ROW(BOOL, "flush_on_shutdown", ingester.wal.flush_on_shutdown, "false", "Flush heads to segments at stop instead of replaying at start."),
+      NOTHING("checkpoint_duration"), NOTHING("replay_memory_ceiling"), NOTHING("disk_full_threshold"));
+TABLE(ingester_table, "ingester", BLOCK("wal", ingester_wal_table),
+      ROW(DUR_GO, "chunk_idle_period", ingester.chunk_idle_period, "30m", "Heads without news for so long are flushed."),
+      ROW(DUR_GO, "max_chunk_age", ingester.max_chunk_age, "2h", "Heads are flushed at this age."),
+      NOTHING("lifecycler"), NOTHING("concurrent_flushes"), NOTHING("flush_check_period"), NOTHING("flush_op_timeout"),
+      NOTHING("flush_op_backoff"), NOTHING("chunk_retain_period"), NOTHING("chunk_block_size"), NOTHING("chunk_target_size"),
+      NOTHING("chunk_encoding"), NOTHING("sync_period"), NOTHING("sync_min_utilization"), NOTHING("autoforget_unhealthy"),
+      NOTHING("index_shards"), NOTHING("max_returned_stream_errors"), NOTHING("shutdown_marker_path"), NOTHING("owned_streams_check_interval"),
+      NOTHING("max_transfer_retries"), NOTHING("query_store_max_look_back_period"), NOTHING("max_dropped_streams"), NOTHING("kafka_ingestion"));
+
+TABLE(distributor_table, "distributor",
+      ROW(BYTES, "max_recv_msg_size", distributor.max_recv_msg_size, "100MB", "Largest push body as sent.", .flag = "distributor.max-recv-msg-size"),
+      ROW(BYTES, "max_decompressed_size", distributor.max_decompressed_size, "5000MB", "Largest push body after expansion; never more than memory allows."),
+      NOTHING("ring"), NOTHING("rate_store"), NOTHING("write_failures_logging"), NOTHING("otlp_config"),
+      NOTHING("push_worker_count"), NOTHING("default_policy_stream_mappings"), NOTHING("kafka_writes_enabled"),
+      NOTHING("ingester_writes_enabled"), NOTHING("ingest_limits_enabled"), NOTHING("ingest_limits_dry_run_enabled"),
+      NOTHING("tenant_topic"));
+
+TABLE(querier_table, "querier",
+      ROW(BOOL, "multi_tenant_queries_enabled", querier.multi_tenant_queries_enabled, "false", "Allow X-Scope-OrgID: a|b.", .flag = "querier.multi-tenant-queries-enabled"),
+      ROW(INT, "max_concurrent", querier.max_concurrent, "4", "Queries that run at once.", .min = 1, .max = 1024),
+      NOTHING("tail_max_duration"), NOTHING("extra_query_delay"), NOTHING("query_ingesters_within"), NOTHING("engine"), NOTHING("engine_v2"),
+      NOTHING("query_store_only"), NOTHING("query_ingester_only"), NOTHING("query_partition_ingesters"),
+      NOTHING("ingester_query_store_max_look_back_period"), NOTHING("dataobj_storage_start"),
+      REFUSED("per_request_limits_enabled", "Limits cannot come from a request: remove the key."));
+
+TABLE(frontend_table, "frontend",
+      ROW(BOOL, "compress_responses", frontend.compress_responses, "true", "gzip answers for clients that accept it."),
+      NOTHING("log_queries_longer_than"), NOTHING("max_body_size"), NOTHING("query_stats_enabled"), NOTHING("max_outstanding_per_tenant"),
+      NOTHING("querier_forget_delay"), NOTHING("scheduler_address"), NOTHING("scheduler_dns_lookup_period"),
+      NOTHING("scheduler_worker_concurrency"), NOTHING("grpc_client_config"), NOTHING("graceful_shutdown_timeout"),
+      NOTHING("instance_interface_names"), NOTHING("address"), NOTHING("port"), NOTHING("encoding"), NOTHING("tail_tls_config"),
+      NOTHING("experimental_retain_parquet"), NOTHING("support_parquet_encoding"),
+      REFUSED("downstream_url", "Queries are answered here, not passed on: remove the key."),
+      REFUSED("tail_proxy_url", "Queries are answered here, not passed on: remove the key."));
+
+TABLE(query_range_table, "query_range",
+      ROW(BOOL, "align_queries_with_step", query_range.align_queries_with_step, "false", "Floor start and end of metric queries to the step."),
+      NOTHING("cache_results"), NOTHING("results_cache"), NOTHING("cache_index_stats_results"), NOTHING("index_stats_results_cache"),
+      NOTHING("cache_volume_results"), NOTHING("volume_results_cache"), NOTHING("cache_series_results"),
+      NOTHING("series_results_cache"), NOTHING("cache_label_results"), NOTHING("label_results_cache"),
+      NOTHING("cache_instant_metric_results"), NOTHING("instant_metric_results_cache"), NOTHING("instant_metric_query_split_align"),
+      NOTHING("max_retries"), NOTHING("parallelise_shardable_queries"), NOTHING("shard_aggregations"), NOTHING("split_queries_by_interval"));
+
+TABLE(storage_filesystem_table, "storage_config.filesystem",
+      ROW(STR, "directory", filesystem_directory, "", "Where Loki keeps chunks; here the data directory lies beside it."));
+TABLE(storage_table, "storage_config", BLOCK("filesystem", storage_filesystem_table), REFUSED("aws", NO_OBJECT_STORE),
+      REFUSED("s3", NO_OBJECT_STORE), REFUSED("gcs", NO_OBJECT_STORE), REFUSED("azure", NO_OBJECT_STORE), REFUSED("swift", NO_OBJECT_STORE),
+      REFUSED("alibabacloud", NO_OBJECT_STORE), REFUSED("bos", NO_OBJECT_STORE), REFUSED("cos", NO_OBJECT_STORE),
+      REFUSED("named_stores", NO_OBJECT_STORE), REFUSED("object_store", NO_OBJECT_STORE), REFUSED("cassandra", NO_OBJECT_STORE),
+      REFUSED("bigtable", NO_OBJECT_STORE), REFUSED("grpc_store", NO_OBJECT_STORE), NOTHING("use_thanos_objstore"), NOTHING("object_prefix"),
+      NOTHING("hedging"), NOTHING("congestion_control"), NOTHING("tsdb_shipper"), NOTHING("boltdb_shipper"), NOTHING("boltdb"),
+      NOTHING("bloom_shipper"), NOTHING("index_queries_cache_config"), NOTHING("index_cache_validity"), NOTHING("disable_broad_index_queries"),
+      NOTHING("max_parallel_get_chunk"), NOTHING("max_chunk_batch_size"));
+
+TABLE(larch_table, "larch",
+      ROW(STR, "data_dir", larch.data_dir, "", "Where everything is kept; empty: common.path_prefix, else $STATE_DIRECTORY, else ./larch-data.", .flag = "larch.data-dir"),
+      ROW(BYTES, "memory_limit", larch.memory_limit, "256MB", "Memory for heads, request bodies, caches and queries.", .min = 32 << 20, .max = INT64_MAX, .flag = "larch.memory-limit"),
+      ROW(ENUM, "sync", larch.sync, "group", "When the log is flushed to disk: group (before each answer), interval, none.", .names = sync_names, .flag = "larch.sync"),
+      ROW(DUR_GO, "sync_interval", larch.sync_interval, "5ms", "Longest time between syncs.", .min = 0, .max = INT64_C(60000000000), .flag = "larch.sync-interval"),
+      ROW(BYTES, "flush_bytes", larch.flush_bytes, "32MB", "Heads are flushed to segments at this size.", .min = 1 << 20, .max = INT64_C(1) << 40, .flag = "larch.flush-bytes"),
+      ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"));
+
+static bool check(void *obj, const struct yaml *at, struct err *e);
+
+static const struct conf_field fields[] = {
+	{.key = "target", .kind = CONF_IGNORED, .doc = "Everything runs in one process, whatever the target."},
+	ROW(BOOL, "auth_enabled", auth_enabled, "true", "Requests must name their tenant in X-Scope-OrgID; false: the one tenant is \"fake\".", .flag = "auth.enabled"),
+	BLOCK("server", server_table), BLOCK("common", common_table), BLOCK("ingester", ingester_table),
+	BLOCK("distributor", distributor_table), BLOCK("querier", querier_table), BLOCK("frontend", frontend_table),
+	BLOCK("query_range", query_range_table), BLOCK("storage_config", storage_table),
+	{.key = "limits_config", .kind = CONF_OBJ, .off = offsetof(struct config, limits), .sub = &limits_table, .doc = ""},
+	BLOCK("larch", larch_table),
+	REFUSED("ruler", NO_RULER), REFUSED("ruler_storage", NO_RULER),
+	REFUSED("kafka_config", "Kafka is not read or written here: remove the block."),
+	REFUSED("runtime_config", "There are no per-tenant overrides: set the limits for all tenants in limits_config and remove the block."),
+	NOTHING("schema_config"), NOTHING("compactor"), NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
+	NOTHING("query_scheduler"), NOTHING("ingester_client"), NOTHING("pattern_ingester"), NOTHING("index_gateway"), NOTHING("bloom_build"),
+	NOTHING("bloom_gateway"), NOTHING("chunk_store_config"), NOTHING("compactor_grpc_client"), NOTHING("compactor_client"), NOTHING("frontend_worker"),
+	NOTHING("table_manager"), NOTHING("memberlist"), NOTHING("dataobj"), NOTHING("ingest_limits"), NOTHING("ingest_limits_client"),
+	NOTHING("ingest_limits_frontend"), NOTHING("ingest_limits_frontend_client"), NOTHING("operational_config"), NOTHING("tracing"),
+	NOTHING("analytics"), NOTHING("profiling"), NOTHING("tenant_limits_allow_publish"), NOTHING("shutdown_delay"), NOTHING("metrics_namespace"),
+	{0},
+};
+
+const struct conf_table config_table = {"the configuration", sizeof(struct config), fields, .check = check};
+
+static bool check(void *obj, const struct yaml *at, struct err *e)
+{
+	const struct config *c = obj;
+	(void)at;
+	if (c->common.replication_factor != 1)
+		return err_set(e, ERR_INVALID, "common.replication_factor: %lld copies cannot be kept by one server; set it to 1",
+		               (long long)c->common.replication_factor);
+	if (!c->ingester.wal.enabled)
+		return err_set(e, ERR_INVALID, "ingester.wal.enabled: false is refused, because acknowledged entries would be lost in a crash; "
+		               "remove the key (larch.sync: none trades safety for speed)");
+	return true;
+}
+
+static void note_ignored(void *ud, const char *path, int line)
+{
+	struct config *c = ud;
+	struct str *v = arena_alloc(&c->arena, (c->ignored.n + 1) * sizeof *v);
+	if (c->ignored.n) memcpy(v, c->ignored.v, c->ignored.n * sizeof *v);
+	v[c->ignored.n++] = arena_printf(&c->arena, "%s (line %d)", path, line);
+	c->ignored.v = v;
+}
+
+static bool load_file(struct config *c, const char *path, bool expand_env, struct err *e)
+{
+	struct buf raw = {0}, text = {0};
+	if (!fs_read_file(&fs_real, path, CONFIG_FILE_MAX, &raw, e)) {
+		buf_free(&raw);
+		return false;
+	}
+	bool ok = true;
+	if (expand_env) {
+		ok = conf_expand_env(buf_view(&raw), (const char *(*)(const char *))getenv, &text, e);
+		if (!ok) err_wrap(e, "%s:%d:%d", path, e->line, e->col);
+		buf_free(&raw);
+	} else {
+		text = raw;
+	}
+	struct yaml *root = NULL;
+	if (ok) {
+		root = yaml_parse(&c->arena, arena_str(&c->arena, buf_view(&text)), e);
+		if (!root) ok = err_wrap(e, "%s:%d:%d", path, e->line, e->col);
+	}
+	buf_free(&text);
+	struct conf_ctx ctx = {.arena = &c->arena, .file = path, .ignored = note_ignored, .ud = c};
+	return ok && conf_decode(&config_table, root, c, &ctx, e);
+}
+
+/* Everything lies under one directory: named by larch.data_dir, or where Loki's keys point. */
+static void pick_data_dir(struct config *c)
+{
+	const char *state = getenv("STATE_DIRECTORY");
+	struct str d = c->larch.data_dir;
+	if (!d.n && c->common.path_prefix.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->common.path_prefix));
+	if (!d.n && c->filesystem_directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->filesystem_directory));
+	if (!d.n && c->common.chunks_directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->common.chunks_directory));
+	if (!d.n && state && *state) d = str_c(state);
+	c->data_dir = d.n ? arena_cstr(&c->arena, d) : "./larch-data";
+}
+
+bool config_load(struct config *c, const char *path, bool expand_env, const struct str *flags, size_t n, struct err *e)
+{
+	bool file = path && *path;
+	memset(c, 0, sizeof *c);
+	arena_init(&c->arena, 0);
+	conf_defaults(&config_table, c, &c->arena);
+	if (!file) {
+		c->auth_enabled = false;
+		c->server.address = STR("127.0.0.1");
+	}
+	if (file && !load_file(c, path, expand_env, e)) return false;
+	for (size_t i = 0; i < n; i++) {
+		struct str value = flags[i], name;
+		if (!str_cut(&value, '=', &name)) value = STR("true");
+		if (!conf_set_flag(&config_table, c, &c->arena, name, value, e)) return false;
+	}
+	if (!check(c, NULL, e)) return false;
+	pick_data_dir(c);
+	return true;
+}
+
+void config_free(struct config *c) { arena_free(&c->arena); }
+
+void config_print(const struct config *c, struct buf *out) { conf_print(&config_table, c, out); }

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config: larch-server's configuration: Loki's YAML (spec server-config) plus the block `larch:`.
+ *
+ * Without a file: data in $STATE_DIRECTORY or ./larch-data, loopback only, one tenant. With a file: Loki's
+ * defaults. Keys that mean nothing here are accepted and listed once in the log; keys that name a
+ * destination or a protection that is not there, and unknown ones, are refused with place and nearest name.
+ * Filled once at start, then read-only for every thread; strings live in its arena. */
+#ifndef LARCH_SERVER_CONFIG_H
+#define LARCH_SERVER_CONFIG_H
+
+#include "server/limits.h"
+
+enum wal_sync { WAL_SYNC_GROUP, WAL_SYNC_INTERVAL, WAL_SYNC_NONE };
+
+struct config {
+	struct arena arena;
+	bool auth_enabled;
+	struct {
+		struct str address, prefix;
+		int64_t port;
+		int log_level, log_format;
+		int64_t graceful_shutdown_timeout, idle_timeout;
+		bool register_instrumentation;
+	} server;
+	struct {
+		struct str path_prefix;
+		struct str chunks_directory, rules_directory;
+		int64_t replication_factor;
+	} common;
+	struct {
+		int64_t chunk_idle_period, max_chunk_age;
+		struct { bool enabled; struct str dir; bool flush_on_shutdown; } wal;
+	} ingester;
+	struct { uint64_t max_recv_msg_size, max_decompressed_size; } distributor;
+	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
+	struct { bool compress_responses; } frontend;
+	struct { bool align_queries_with_step; } query_range;
+	struct str filesystem_directory; /* storage_config.filesystem.directory */
+	struct limits limits;
+	struct {
+		struct str data_dir;
+		uint64_t memory_limit;
+		int sync;
+		int64_t sync_interval;
+		uint64_t flush_bytes;
+		int64_t http_workers;
+	} larch;
+	const char *data_dir;    /* what is used, absolute or as given */
+	struct conf_strs ignored; /* "compactor.working_directory (line 12)" */
+};
+
+extern const struct conf_table config_table;
+
+/* path NULL or "": no file. Fills defaults, the file, then flags "name=value" (n of them). */
+bool config_load(struct config *c, const char *path, bool expand_env, const struct str *flags, size_t n, struct err *e);
+void config_free(struct config *c);
+void config_print(const struct config *c, struct buf *out); /* effective YAML */
+
+#endif

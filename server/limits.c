@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/limits.h"
+
+#include "common/units.h"
+
+#define ROW(k, key_, def_, doc_, ...) {.key = #key_, .kind = CONF_##k, .off = offsetof(struct limits, key_), .def = def_, .doc = doc_, __VA_ARGS__}
+#define NOTHING(key_) {.key = #key_, .kind = CONF_IGNORED, .doc = "Means nothing here."}
+#define LATER(key_, why) {.key = #key_, .kind = CONF_REFUSED, .doc = why}
+
+static const struct conf_field fields[] = {
+	ROW(FLOAT, ingestion_rate_mb, "4", "Push rate a tenant may keep up, MiB per second."),
+	ROW(FLOAT, ingestion_burst_size_mb, "6", "Size of the push token bucket, MiB."),
+	ROW(BYTES, per_stream_rate_limit, "3MB", "Push rate of one stream, bytes per second."),
+	ROW(BYTES, per_stream_rate_limit_burst, "15MB", "Token bucket of one stream."),
+	ROW(INT, max_streams_per_user, "0", "Active streams of a tenant on one server; 0: only the global limit.", .min = 0, .max = INT64_MAX),
+	ROW(INT, max_global_streams_per_user, "5000", "Active streams of a tenant; 0: no limit.", .min = 0, .max = INT64_MAX),
+	ROW(INT, max_label_name_length, "1024", "Longest label name, bytes."),
+	ROW(INT, max_label_value_length, "2048", "Longest label value, bytes."),
+	ROW(INT, max_label_names_per_series, "15", "Labels of one stream."),
+	ROW(BOOL, reject_old_samples, "true", "Refuse entries older than reject_old_samples_max_age."),
+	ROW(DUR_PROM, reject_old_samples_max_age, "1w", "How old an entry may be."),
+	ROW(DUR_PROM, creation_grace_period, "10m", "How far in the future an entry may be."),
+	ROW(BYTES, max_line_size, "256KB", "Longest line; 0: no limit."),
+	ROW(BOOL, max_line_size_truncate, "false", "Cut longer lines instead of refusing them."),
+	ROW(STR, max_line_size_truncate_identifier, "", "Put at the end of a cut line."),
+	ROW(BOOL, unordered_writes, "true", "Take entries behind their stream."),
+	ROW(BOOL, increment_duplicate_timestamp, "false", "Move an entry 1 ns past an equal timestamp before it in the request."),
+	ROW(BOOL, allow_structured_metadata, "true", "Take structured metadata."),
+	ROW(BYTES, max_structured_metadata_size, "64KB", "Structured metadata of one entry, bytes."),
+	ROW(INT, max_structured_metadata_entries_count, "128", "Structured metadata pairs of one entry."),
+	ROW(STR_LIST, discover_service_name,
+	    "[service, app, application, app_name, name, app_kubernetes_io_name, container, container_name, k8s_container_name, component, workload, job, k8s_job_name]",
+	    "Labels that give service_name, first present wins; empty: none is added."),
+	ROW(BOOL, discover_log_levels, "true", "Add detected_level to each entry's structured metadata."),
+	ROW(STR_LIST, log_level_fields,
+	    "[level, LEVEL, Level, log.level, severity, SEVERITY, Severity, SeverityText, lvl, LVL, Lvl, severity_text, Severity_Text, SEVERITY_TEXT]",
+	    "Names under which a level is looked for."),
+	ROW(INT, log_level_from_json_max_depth, "2", "How deep in a JSON line a level is looked for."),
+	ROW(STR_LIST, enforced_labels, NULL, "Labels without which a stream is refused."),
+	ROW(STR, block_ingestion_until, NULL, "RFC3339 time until which pushes are refused."),
+	ROW(INT, block_ingestion_status_code, "260", "Status of pushes refused by block_ingestion_until; 200 drops silently."),
+	ROW(DUR_PROM, max_query_length, "30d1h", "Longest time range of a query; 0: no limit."),
+	ROW(DUR_PROM, max_query_lookback, "0", "How far back queries see; 0: all."),
+	ROW(DUR_PROM, max_query_range, "0", "Longest [range] of a metric query; 0: no limit."),
+	ROW(INT, max_query_series, "500", "Series of one metric query."),
+	ROW(INT, max_entries_limit_per_query, "5000", "Largest limit of a log query; 0: no limit."),
+	ROW(INT, max_streams_matchers_per_query, "1000", "Matchers of one query."),
+	ROW(DUR_PROM, query_timeout, "1m", "Deadline of a query."),
+	ROW(DUR_PROM, split_queries_by_interval, "1h", "0 turns off the alignment of a metric query's range to multiples of its step."),
+	ROW(BYTES, max_query_bytes_read, "0", "Bytes one query may read; 0: no limit."),
+	ROW(STR_LIST, required_labels, NULL, "Labels that a selector must match."),
+	ROW(INT, minimum_labels_number, "0", "Fewest matchers of a selector."),
+	ROW(STR_LIST, shard_aggregations, NULL, "approx_topk enables that function."),
+	ROW(BOOL, enable_multi_variant_queries, "false", "Allow variants(…) of (…)."),
+	ROW(BOOL, volume_enabled, "true", "Serve index/volume."),
+	ROW(INT, volume_max_series, "1000", "Series of one volume query."),
+	ROW(DUR_PROM, retention_period, "0", "How long entries are kept; 0: for ever."),
+	NOTHING(ingestion_rate_strategy), NOTHING(shard_streams), NOTHING(policy_stream_mapping), NOTHING(otlp_config),
+	NOTHING(split_metadata_queries_by_interval), NOTHING(split_instant_metric_queries_by_interval),
+	NOTHING(split_recent_metadata_queries_by_interval), NOTHING(split_ingester_queries_by_interval),
+	NOTHING(max_query_parallelism), NOTHING(tsdb_max_query_parallelism), NOTHING(tsdb_max_bytes_per_shard),
+	NOTHING(tsdb_sharding_strategy), NOTHING(tsdb_precompute_chunks), NOTHING(cardinality_limit),
+	NOTHING(max_chunks_per_query), NOTHING(max_querier_bytes_read), NOTHING(max_cache_freshness_per_query),
+	NOTHING(max_stats_cache_freshness), NOTHING(max_metadata_cache_freshness), NOTHING(max_queriers_per_tenant),
+	NOTHING(max_query_capacity), NOTHING(query_ready_index_num_days), NOTHING(max_concurrent_tail_requests),
+	NOTHING(deletion_mode), NOTHING(metric_aggregation_enabled), NOTHING(pattern_persistence_enabled),
+	NOTHING(pattern_ingester_tokenizable_json_fields_default), NOTHING(ruler_max_rules_per_rule_group),
+	NOTHING(ruler_max_rule_groups_per_tenant), NOTHING(ruler_evaluation_delay_duration), NOTHING(ruler_tenant_shard_size),
+	NOTHING(index_gateway_shard_size), NOTHING(bloom_gateway_enable_filtering), NOTHING(bloom_creation_enabled),
+	NOTHING(allow_deletes), NOTHING(log_push_request), NOTHING(s3_sse_type),
+	{.key = "retention_stream", .kind = CONF_IGNORED, .doc = "Retention per stream is not applied: everything is kept as long as retention_period says."},
+	LATER(blocked_queries, "Queries cannot be blocked: remove the key."),
+	LATER(ruler_remote_write_url, "There is no ruler: keep recording rules where they run now and remove the key."),
+	LATER(ruler_remote_write_config, "There is no ruler: keep recording rules where they run now and remove the key."),
+	LATER(ruler_alertmanager_config, "There is no ruler: keep alerting rules where they run now and remove the key."),
+	LATER(per_tenant_override_config, "There are no per-tenant overrides: set the limits for all tenants in limits_config."),
+	NOTHING(per_tenant_override_period), NOTHING(ruler_remote_write_disabled),
+	{0},
+};
+
+static bool check(void *obj, const struct yaml *at, struct err *e)
+{
+	struct limits *l = obj;
+	if (l->block_ingestion_until.n == 0 || str_eqc(l->block_ingestion_until, "0")) return true;
+	if (units_rfc3339(l->block_ingestion_until, &l->block_ingestion_until_ns, e)) return true;
+	return err_at(e, ERR_INVALID, at ? at->line : 0, at ? at->col : 0,
+	              "limits_config.block_ingestion_until: \"%.*s\" is not an RFC3339 time such as 2026-11-01T00:00:00Z",
+	              STR_ARG(l->block_ingestion_until));
+}
+
+const struct conf_table limits_table = {"limits_config", sizeof(struct limits), fields, .check = check};
