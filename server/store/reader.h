@@ -60,10 +60,9 @@ struct scan_opts {
 	bool forward;
 	enum scan_order order;
 	unsigned want;                         /* SCAN_… */
-	/* Line predicates, ANDed. The reader may use them to skip frames and rows; batch.applied says which it
-	 * has applied EXACTLY to every row of the batch. Applying needs no SCAN_LINE. */
-	const struct linefilter *const *filters;
-	size_t nfilters;                       /* at most 64 */
+	/* A compiled group of line filters, or NULL. The reader may use it to skip frames and rows; batch.filtered
+	 * says whether every row of the batch has passed it. Needs no SCAN_LINE. */
+	const struct linefilters *filters;
 	const _Atomic bool *cancel;            /* polled per batch: ERR_CANCELLED; may be NULL */
 	int64_t deadline_mono;                 /* ns, CLOCK_MONOTONIC; 0: none; ERR_TIMEOUT */
 };
@@ -79,7 +78,7 @@ struct scan_batch {
 	const uint32_t *len;                        /* SCAN_LEN: line bytes */
 	const struct labels *const *meta;           /* SCAN_META: structured metadata sorted by name; rows with equal
 	                                             * metadata often, not always, share a pointer; never NULL */
-	uint64_t applied;                           /* bit i: filters[i] holds for every row here */
+	bool filtered;                              /* scan_opts.filters hold for every row here; else none was applied */
 };
 
 struct scan_stats { /* for the answer's statistics; grows while scanning */
