@@ -30,7 +30,9 @@ struct labels labels_copy(struct arena *a, const struct labels *l); /* deep */
 void labels_print(struct buf *b, const struct labels *l);
 /* Parses that form: names [A-Za-z_][A-Za-z0-9_]*, values "…" with Go escapes or `…`, trailing comma
  * allowed, any order; result is sorted, empty-valued pairs removed. Error texts are Loki's
- * (spec push-protocol §4). Slices borrow from text or live in the arena. */
+ * (spec push-protocol §4, e.g. `1:9: parse error: unexpected end of input inside braces`). A name given twice
+ * stays twice, in the order written: refusing it, in its own words, is the caller's business. "" is the
+ * empty set. Slices borrow from text or live in the arena. */
 bool labels_parse(struct arena *a, struct str text, struct labels *out, struct err *e);
 bool labels_name_valid(struct str name); /* [a-zA-Z_][a-zA-Z0-9_]* */
 
