@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/http/api.h"
+
+static const struct api_table *const tables[] = {
+	&api_query_table, &api_labels_table, &api_index_table, &api_detect_table, &api_legacy_table,
+};
+
+struct httpd_route *api_routes(size_t *n)
+{
+	struct httpd_route *v = NULL;
+	size_t cap = 0;
+	*n = 0;
+	for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+		for (size_t i = 0; i < tables[t]->n; i++) {
+			MEM_GROW(v, *n, cap);
+			v[(*n)++] = tables[t]->v[i];
+		}
+	}
+	return v;
+}
