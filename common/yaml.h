@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* yaml: one YAML document → a tree of nodes with line and column, through libyaml.
+/* yaml: one YAML 1.1 document → a tree of nodes with line and column, through libyaml.
  *
  * Bounded: text size, depth 64, one million nodes, aliases expand to shared nodes (a bomb of aliases
- * costs nothing; a cycle is refused). Duplicate keys are refused, naming both lines. Merge keys (<<)
- * are honoured. Tree and text live in the arena. JSON is YAML, so the tree serves both. One owner thread. */
+ * costs nothing; a cycle is refused). Duplicate keys are refused, naming both lines; so are keys that are
+ * not scalars, and a second document. Merge keys (<<) are honoured: merged pairs stand behind the map's
+ * own, which win. Of tags, !!str makes a plain scalar a string, !!binary is refused and the rest mean
+ * nothing. Tree and text live in the arena. JSON is YAML, so the tree serves both. One owner thread. */
 #ifndef LARCH_COMMON_YAML_H
 #define LARCH_COMMON_YAML_H
 
 #include "common/arena.h"
+#include "common/buf.h"
 #include "common/err.h"
+
+#define YAML_TEXT_MAX  (16u << 20)
+#define YAML_DEPTH_MAX 64
+#define YAML_NODES_MAX 1000000
 
 enum yaml_kind { YAML_SCALAR, YAML_MAP, YAML_LIST };
 
