@@ -28,11 +28,12 @@ uint64_t labels_hash(const struct labels *l); /* stable for ever: names and valu
 struct labels labels_copy(struct arena *a, const struct labels *l); /* deep */
 /* `{a="x", b="y"}`: values Go-quoted. */
 void labels_print(struct buf *b, const struct labels *l);
-/* Parses that form: names [A-Za-z_][A-Za-z0-9_]*, values "…" with Go escapes or `…`, trailing comma
- * allowed, any order; result is sorted, empty-valued pairs removed. Error texts are Loki's
- * (spec push-protocol §4, e.g. `1:9: parse error: unexpected end of input inside braces`). A name given twice
- * stays twice, in the order written: refusing it, in its own words, is the caller's business. "" is the
- * empty set. Slices borrow from text or live in the arena. */
+/* Parses that form: names [A-Za-z_][A-Za-z0-9_]*, values "…" or '…' with Go escapes or `…`, trailing comma
+ * and # comments allowed, any order; a name before the brace becomes __name__; blank text is the empty set.
+ * The result is sorted and has no empty values. A name that occurs twice is not refused here, as Loki does
+ * it later in other words: both pairs are in the result, in the order written; check with labels_sort(). Error
+ * texts are those of Prometheus' parser ("1:3: parse error: …"), place included, also in e->line, col, off.
+ * Slices borrow from text or live in the arena. */
 bool labels_parse(struct arena *a, struct str text, struct labels *out, struct err *e);
 bool labels_name_valid(struct str name); /* [a-zA-Z_][a-zA-Z0-9_]* */
 
