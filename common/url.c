@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/url.h"
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9') return c - '0';
+	if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+	return -1;
+}
+
+bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, struct err *e)
+{
+	bool as_is = str_chr(in, '%') < 0 && (!plus || str_chr(in, '+') < 0);
+	char *p;
+	size_t n = 0;
+
+	*out = in;
+	if (as_is) return true;
+	p = arena_alloc(a, in.n);
+	for (size_t i = 0; i < in.n; i++) {
+		int hi, lo;
+
+		if (in.p[i] != '%') {
+			p[n++] = plus && in.p[i] == '+' ? ' ' : in.p[i];
+			continue;
+		}
+		hi = i + 2 < in.n ? hex_digit(in.p[i + 1]) : -1;
+		lo = i + 2 < in.n ? hex_digit(in.p[i + 2]) : -1;
+		if (hi < 0 || lo < 0) {
+			struct str bad = str_sub(in, i, i + 3 < in.n ? i + 3 : in.n);
+
+			return err_set(e, ERR_INVALID, "invalid URL escape \"%.*s\"", STR_ARG(bad));
+		}
+		p[n++] = (char)(hi << 4 | lo);
+		i += 2;
+	}
+	*out = str_of(p, n);
+	return true;
+}
+
+bool url_args_parse(struct arena *a, struct str text, struct url_args *out, struct err *e)
+{
+	struct str part;
+
+	while (text.n) {
+		struct url_arg arg = {.value = STR("")};
+		struct str name;
+		bool has_value;
+
+		str_cut(&text, '&', &part);
+		if (part.n == 0) continue;
+		if (str_chr(part, ';') >= 0) return err_set(e, ERR_INVALID, "invalid semicolon separator in query");
+		has_value = str_cut(&part, '=', &name);
+		if (!url_decode(a, name, true, &arg.name, e)) return false;
+		if (has_value && !url_decode(a, part, true, &arg.value, e)) return false;
+		*ARENA_PUSH(a, out->v, out->n, out->cap) = arg;
+	}
+	return true;
+}
+
+struct str url_args_next(const struct url_args *args, struct str name, size_t *i)
+{
+	while (*i < args->n) {
+		const struct url_arg *arg = &args->v[(*i)++];
+
+		if (str_eq(arg->name, name)) return arg->value;
+	}
+	return STR_NULL;
+}

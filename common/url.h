@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* url: percent-decoding and argument lists (`a=1&b=2`), as Go's net/url reads them.
+ *
+ * Decoded text borrows from the input where nothing is escaped, else lives in the arena; any byte can come
+ * out, NUL included. A `%` without two hex digits and a `;` between arguments are errors, in Go's words.
+ * Pure functions; any thread; linear. Source: WHATWG URL, application/x-www-form-urlencoded. */
+#ifndef LARCH_COMMON_URL_H
+#define LARCH_COMMON_URL_H
+
+#include "common/arena.h"
+#include "common/err.h"
+
+struct url_arg {
+	struct str name, value; /* decoded */
+};
+
+struct url_args {
+	struct url_arg *v; /* in the arena */
+	size_t n, cap;
+};
+
+/* plus: `+` means a blank (arguments); false: itself (paths). */
+bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, struct err *e);
+/* Appends the arguments of text in order. A name without `=` has an empty value; empty parts are skipped. */
+bool url_args_parse(struct arena *a, struct str text, struct url_args *out, struct err *e);
+/* First value of name from the i-th argument on; *i becomes the index after it. STR_NULL: no more. */
+struct str url_args_next(const struct url_args *args, struct str name, size_t *i);
+
+#endif
