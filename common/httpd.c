@@ -1,0 +1,839 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/httpd.h"
+
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/queue.h"
+#include "common/url.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define FORM_MAX         ((size_t)64 << 10)  /* body of a route that asks for none */
+#define HEADERS_MAX      ((size_t)128 << 10) /* request line, headers and the library's own records of one connection */
+#define FIRST_CHUNK      ((size_t)64 << 10)  /* first reservation for a body of unknown length */
+#define DRAIN_MAX        ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
+#define GZIP_MIN         1024                  /* smaller answers are sent as they are */
+#define GZIP_LEVEL       1                     /* an answer is read once */
+#define PARAMS_MAX       4
+#define FLUSH_NS         (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
+#define STATUS_CANCELLED 499
+
+enum req_state {
+	REQ_READING, /* the library's thread owns it */
+	REQ_RUNNING, /* its connection is suspended; whoever handles it owns it */
+	REQ_ANSWERED /* the library's thread again; response is set */
+};
+
+struct answer_header {
+	struct answer_header *next;
+	const char *name, *value;
+};
+
+struct httpd_req {
+	struct httpd *h;
+	struct MHD_Connection *conn;
+	struct httpd_req *prev, *next; /* h->all; under h->lock */
+	uint64_t id;                   /* what the watcher knows it by: a pointer could be stale */
+	enum req_state state;          /* written under h->lock */
+	_Atomic bool cancelled;
+	bool begun;
+	bool close_early; /* refused, and the rest of the body is not worth reading */
+	int64_t started;
+	uint64_t discarded;
+	struct arena mem;
+	const char *method; /* the library's, as long as the request */
+	const struct httpd_route *route;
+	struct str target; /* as sent; in mem */
+	struct str path, query;
+	struct url_args args;
+	struct {
+		struct str name, value;
+	} params[PARAMS_MAX];
+	size_t nparams;
+	struct buf body;
+	size_t reserved; /* of the budget, for body */
+	char peer[INET6_ADDRSTRLEN + 10];
+	struct answer_header *headers;
+	int status;
+	struct MHD_Response *response;
+};
+
+struct httpd {
+	struct httpd_config conf;
+	char *prefix;
+	uint16_t port;
+	int listen_fd;
+	struct MHD_Daemon *daemon;
+	struct queue *todo; /* requests for the workers; holds one per connection, so it never fills */
+	pthread_t *workers;
+	unsigned nworkers;
+	pthread_t watcher;
+	bool watching;
+	int watch_ep, watch_stop;
+	_Atomic bool stopping; /* answers close their connections */
+
+	pthread_mutex_t lock; /* what follows; a leaf: nothing is called while it is held */
+	pthread_cond_t change;
+	struct httpd_req *all;
+	size_t running; /* suspended, or about to be or just were */
+	bool refusing;  /* nothing starts any more */
+	uint64_t next_id;
+};
+
+/* ---- memory of a body ---- */
+
+static bool reserve(struct httpd_req *r, size_t n)
+{
+	if (r->h->conf.budget && !budget_take(r->h->conf.budget, n)) return false;
+	r->reserved += n;
+	return true;
+}
+
+static void release_body(struct httpd_req *r)
+{
+	buf_free(&r->body);
+	if (r->h->conf.budget && r->reserved) budget_give(r->h->conf.budget, r->reserved);
+	r->reserved = 0;
+}
+
+/* ---- answers ---- */
+
+static bool accepts_gzip(struct str accept)
+{
+	struct str item;
+
+	while (accept.n) {
+		struct str coding;
+		bool has_q;
+
+		str_cut(&accept, ',', &item);
+		has_q = str_cut(&item, ';', &coding);
+		if (!str_ieq(str_trim(coding), STR("gzip"))) continue;
+		item = str_trim(item);
+		if (has_q && str_starts(item, STR("q="))) {
+			double q;
+
+			return str_to_f64(str_from(item, 2), &q) && q > 0;
+		}
+		return true;
+	}
+	return false;
+}
+
+static bool has_header(const struct httpd_req *r, const char *name)
+{
+	for (const struct answer_header *h = r->headers; h; h = h->next)
+		if (str_ieq(str_c(h->name), str_c(name))) return true;
+	return false;
+}
+
+/* True when *body was replaced by its compressed form. */
+static bool compress_body(const struct httpd_req *r, struct buf *body)
+{
+	struct buf packed = {0};
+	struct err e = ERR_INIT;
+
+	if (body->n < GZIP_MIN || has_header(r, "Content-Encoding")) return false;
+	if (!accepts_gzip(httpd_header(r, "Accept-Encoding"))) return false;
+	if (!codec_compress(CODEC_GZIP, GZIP_LEVEL, buf_view(body), &packed, &e) || packed.n >= body->n) {
+		buf_free(&packed);
+		return false;
+	}
+	buf_free(body);
+	*body = packed;
+	return true;
+}
+
+/* Takes body's memory. */
+static void make_response(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+{
+	struct buf none = {0};
+	struct MHD_Response *p;
+	bool packed;
+
+	if (!body) body = &none;
+	packed = compress_body(r, body);
+	p = MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
+	if (!p) {
+		fprintf(stderr, "out of memory for an answer\n");
+		abort();
+	}
+	*body = (struct buf){0};
+	if (ctype) MHD_add_response_header(p, "Content-Type", ctype);
+	if (packed) {
+		MHD_add_response_header(p, "Content-Encoding", "gzip");
+		MHD_add_response_header(p, "Vary", "Accept-Encoding");
+	}
+	for (const struct answer_header *h = r->headers; h; h = h->next) MHD_add_response_header(p, h->name, h->value);
+	if (atomic_load(&r->h->stopping)) MHD_add_response_header(p, "Connection", "close");
+	r->status = status;
+	r->response = p;
+}
+
+static void report_done(struct httpd_req *r)
+{
+	struct httpd *h = r->h;
+
+	if (h->conf.done)
+		h->conf.done(h->conf.ctx, r->route ? r->route->name : "other", r->method, r->status,
+			     clock_mono(&clock_real) - r->started);
+}
+
+void httpd_header_add(struct httpd_req *r, const char *name, const char *value)
+{
+	struct answer_header *h = ARENA_NEW(&r->mem, struct answer_header);
+
+	h->name = arena_cstr(&r->mem, str_c(name));
+	h->value = arena_cstr(&r->mem, str_c(value));
+	h->next = r->headers;
+	r->headers = h;
+}
+
+void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+{
+	struct httpd *h = r->h;
+	struct MHD_Connection *conn = r->conn;
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	make_response(r, status, ctype, body);
+	release_body(r);
+	report_done(r);
+	pthread_mutex_lock(&h->lock);
+	epoll_ctl(h->watch_ep, EPOLL_CTL_DEL, fd->connect_fd, NULL);
+	r->state = REQ_ANSWERED;
+	pthread_mutex_unlock(&h->lock);
+	MHD_resume_connection(conn); /* r may be gone from here on; h is not while it counts as running */
+	pthread_mutex_lock(&h->lock);
+	h->running--;
+	pthread_cond_broadcast(&h->change);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static const char *text_type(struct httpd_req *r)
+{
+	httpd_header_add(r, "X-Content-Type-Options", "nosniff");
+	return "text/plain; charset=utf-8";
+}
+
+void httpd_reply_text(struct httpd_req *r, int status, struct str text)
+{
+	struct buf b = {0};
+
+	buf_str(&b, text);
+	httpd_reply(r, status, text_type(r), &b);
+}
+
+/* Sets the answer of a request that no handler will see; it goes out when the body has been read over. */
+static void refuse(struct httpd_req *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct httpd_req *r, int status, const char *fmt, ...)
+{
+	struct buf b = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	release_body(r);
+	make_response(r, status, b.n ? text_type(r) : NULL, &b);
+	report_done(r);
+}
+
+/* ---- routes ---- */
+
+static bool path_matches(struct httpd_req *r, const char *pattern, struct str path)
+{
+	struct str pat = str_c(pattern);
+	bool more = true;
+
+	r->nparams = 0;
+	while (more) {
+		struct str want, got;
+		struct err e = ERR_INIT;
+
+		more = str_cut(&pat, '/', &want);
+		if (str_cut(&path, '/', &got) != more) return false;
+		url_decode(&r->mem, got, false, &got, &e); /* cannot fail: the whole path was decoded before */
+		if (want.n > 2 && want.p[0] == '{' && r->nparams < PARAMS_MAX) {
+			if (got.n == 0) return false;
+			r->params[r->nparams].name = str_sub(want, 1, want.n - 1);
+			r->params[r->nparams++].value = got;
+		} else if (!str_eq(want, got)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool lists_method(const char *methods, const char *method)
+{
+	struct str all = str_c(methods), one;
+
+	while (all.n) {
+		str_cut(&all, ' ', &one);
+		if (str_eqc(one, method)) return true;
+	}
+	return false;
+}
+
+static void refuse_method(struct httpd_req *r, struct str path)
+{
+	struct buf allow = {0};
+
+	for (size_t i = 0; i < r->h->conf.nroutes; i++) {
+		struct str methods = str_c(r->h->conf.routes[i].methods), one;
+
+		if (!path_matches(r, r->h->conf.routes[i].path, path)) continue;
+		while (methods.n) {
+			str_cut(&methods, ' ', &one);
+			buf_printf(&allow, "%s%.*s", allow.n ? ", " : "", STR_ARG(one));
+		}
+	}
+	httpd_header_add(r, "Allow", buf_cstr(&allow));
+	buf_free(&allow);
+	refuse(r, 405, "%s", "");
+}
+
+/* Splits the target and finds the route. False: refused. */
+static bool find_route(struct httpd_req *r)
+{
+	struct str raw, prefix = str_c(r->h->prefix);
+	struct err e = ERR_INIT;
+	bool ours;
+
+	r->query = r->target;
+	str_cut(&r->query, '?', &raw);
+	ours = str_starts(raw, prefix);
+	if (ours) raw = str_from(raw, prefix.n);
+	if (!url_decode(&r->mem, raw, false, &r->path, &e)) {
+		refuse(r, 400, "%s", e.msg);
+		return false;
+	}
+	for (size_t i = 0; ours && i < r->h->conf.nroutes; i++) {
+		const struct httpd_route *route = &r->h->conf.routes[i];
+
+		if (!path_matches(r, route->path, raw)) continue;
+		r->route = route;
+		if (lists_method(route->methods, r->method)) return true;
+	}
+	if (r->route)
+		refuse_method(r, raw);
+	else
+		refuse(r, 404, "404 page not found\n");
+	return false;
+}
+
+/* ---- reading a request: the library's thread ---- */
+
+static size_t body_limit(const struct httpd_req *r) { return r->route->max_body ? r->route->max_body : FORM_MAX; }
+
+static void refuse_too_large(struct httpd_req *r, uint64_t n)
+{
+	const char *key = r->route->max_body_key;
+
+	refuse(r, 413, "message size too large than max (%llu vs %zu)%s%s", (unsigned long long)n, body_limit(r),
+	       key ? ": " : "", key ? key : "");
+}
+
+static void refuse_no_memory(struct httpd_req *r, uint64_t n)
+{
+	const struct budget *b = r->h->conf.budget;
+
+	refuse(r, 503,
+	       "no memory for a request body of %llu bytes now: the bodies in flight may take %zu bytes together "
+	       "(a part of larch.memory_limit); try again later, with smaller requests, or raise the limit",
+	       (unsigned long long)n, b->limit);
+}
+
+static void check_length(struct httpd_req *r, uint64_t length)
+{
+	if (length > body_limit(r))
+		refuse_too_large(r, length);
+	else if (!reserve(r, (size_t)length))
+		refuse_no_memory(r, length);
+	else
+		buf_reserve(&r->body, (size_t)length);
+}
+
+static void print_peer(struct httpd_req *r)
+{
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (!i || !i->client_addr) return;
+	if (i->client_addr->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)i->client_addr;
+		bool v4 = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+
+		if (v4)
+			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof host);
+		else
+			inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+		snprintf(r->peer, sizeof r->peer, v4 ? "%s:%u" : "[%s]:%u", host, ntohs(in6->sin6_port));
+	} else if (i->client_addr->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)i->client_addr;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+		snprintf(r->peer, sizeof r->peer, "%s:%u", host, ntohs(in->sin_port));
+	}
+}
+
+/* Headers are complete. */
+static void begin(struct httpd_req *r, const char *method)
+{
+	struct str length = httpd_header(r, "Content-Length");
+	bool chunked = httpd_header(r, "Transfer-Encoding").p;
+	uint64_t n = 0;
+
+	r->begun = true;
+	r->method = method;
+	print_peer(r);
+	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
+	if (find_route(r) && n) check_length(r, n);
+	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
+}
+
+/* False: cut the connection. */
+static bool take_body(struct httpd_req *r, const char *p, size_t n)
+{
+	size_t more;
+
+	if (r->response) {
+		r->discarded += n;
+		return r->discarded <= DRAIN_MAX;
+	}
+	if (n > body_limit(r) - r->body.n) {
+		refuse_too_large(r, r->body.n + n);
+		return true;
+	}
+	if (r->body.n + n > r->reserved) {
+		more = r->reserved > FIRST_CHUNK ? r->reserved : FIRST_CHUNK;
+		if (more < n) more = n;
+		if (!reserve(r, more)) {
+			refuse_no_memory(r, r->body.n + n);
+			return true;
+		}
+		buf_reserve(&r->body, r->reserved - r->body.n);
+	}
+	buf_add(&r->body, p, n);
+	return true;
+}
+
+/* The connection sleeps until httpd_reply(). False: the server is stopping, r is refused. */
+static bool hand_over(struct httpd_req *r)
+{
+	struct httpd *h = r->h;
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = r->id};
+	bool refused;
+
+	pthread_mutex_lock(&h->lock);
+	refused = h->refusing;
+	if (!refused) {
+		r->state = REQ_RUNNING;
+		h->running++;
+		/* Failing only loses the notice of a hang-up. */
+		epoll_ctl(h->watch_ep, EPOLL_CTL_ADD, fd->connect_fd, &ev);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (refused) {
+		refuse(r, 503, "the server is stopping");
+		return false;
+	}
+	MHD_suspend_connection(r->conn);
+	queue_push(h->todo, r);
+	return true;
+}
+
+static enum MHD_Result send_answer(struct httpd_req *r)
+{
+	enum MHD_Result ok = MHD_queue_response(r->conn, (unsigned)r->status, r->response);
+
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	return ok;
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+				 const char *version, const char *data, size_t *data_size, void **con_cls)
+{
+	struct httpd_req *r = *con_cls;
+	size_t n = *data_size;
+	bool answered;
+
+	(void)cls, (void)conn, (void)url, (void)version;
+	if (!r) return MHD_NO;
+	if (!r->begun) {
+		begin(r, method);
+		return r->close_early ? send_answer(r) : MHD_YES;
+	}
+	if (n) {
+		*data_size = 0;
+		return take_body(r, data, n) ? MHD_YES : MHD_NO;
+	}
+	pthread_mutex_lock(&r->h->lock); /* httpd_reply wrote the response under it */
+	answered = r->response;
+	pthread_mutex_unlock(&r->h->lock);
+	if (!answered && hand_over(r)) return MHD_YES;
+	return send_answer(r);
+}
+
+/* The request line has been read: the first the library tells of a request. */
+static void *on_request_line(void *cls, const char *target, struct MHD_Connection *conn)
+{
+	struct httpd *h = cls;
+	struct httpd_req *r = mem_zalloc(sizeof *r);
+	const char *authority = target[0] != '/' ? strstr(target, "://") : NULL;
+
+	if (authority) { /* absolute form, as sent to proxies */
+		target = strchr(authority + 3, '/');
+		if (!target) target = "/";
+	}
+	r->h = h;
+	r->conn = conn;
+	r->started = clock_mono(&clock_real);
+	arena_init(&r->mem, 0);
+	r->target = arena_str(&r->mem, str_c(target));
+	pthread_mutex_lock(&h->lock);
+	r->id = ++h->next_id;
+	r->next = h->all;
+	if (r->next) r->next->prev = r;
+	h->all = r;
+	pthread_mutex_unlock(&h->lock);
+	return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode how)
+{
+	struct httpd *h = cls;
+	struct httpd_req *r = *con_cls;
+
+	(void)conn, (void)how;
+	if (!r) return;
+	*con_cls = NULL;
+	pthread_mutex_lock(&h->lock);
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		h->all = r->next;
+	if (r->next) r->next->prev = r->prev;
+	pthread_cond_broadcast(&h->change);
+	pthread_mutex_unlock(&h->lock);
+	release_body(r);
+	if (r->response) MHD_destroy_response(r->response);
+	arena_free(&r->mem);
+	free(r);
+}
+
+/* Targets are decoded here, by length; the library's own decoding stops at a NUL. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
+{
+	(void)cls, (void)conn;
+	return strlen(s);
+}
+
+/* ---- handling: workers, and the watcher of hang-ups ---- */
+
+static bool is_form(const struct httpd_req *r)
+{
+	struct str type = httpd_header(r, "Content-Type"), media;
+
+	str_cut(&type, ';', &media);
+	return str_ieq(str_trim(media), STR("application/x-www-form-urlencoded"));
+}
+
+static bool parse_args(struct httpd_req *r, struct err *e)
+{
+	if (r->route->max_body == 0 && is_form(r) && !url_args_parse(&r->mem, buf_view(&r->body), &r->args, e))
+		return false;
+	return url_args_parse(&r->mem, r->query, &r->args, e);
+}
+
+static void *work(void *ud)
+{
+	struct httpd *h = ud;
+	struct httpd_req *r;
+
+	while ((r = queue_pop(h->todo))) {
+		struct err e = ERR_INIT;
+
+		if (httpd_cancelled(r))
+			httpd_reply_text(r, STATUS_CANCELLED, STR("the request was cancelled by the client"));
+		else if (!parse_args(r, &e))
+			httpd_reply_text(r, 400, str_c(e.msg));
+		else
+			r->route->fn(r, h->conf.ctx);
+	}
+	return NULL;
+}
+
+static void cancel(struct httpd *h, uint64_t id)
+{
+	pthread_mutex_lock(&h->lock);
+	for (struct httpd_req *r = h->all; r; r = r->next)
+		if (r->id == id && r->state == REQ_RUNNING) atomic_store(&r->cancelled, true);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void *watch(void *ud)
+{
+	struct httpd *h = ud;
+
+	for (;;) {
+		struct epoll_event ev[64];
+		int n = epoll_wait(h->watch_ep, ev, 64, -1);
+
+		for (int i = 0; i < n; i++) {
+			if (ev[i].data.u64 == 0) return NULL; /* watch_stop; requests count from 1 */
+			cancel(h, ev[i].data.u64);
+		}
+	}
+}
+
+/* ---- what a handler asks ---- */
+
+const char *httpd_method(const struct httpd_req *r) { return r->method; }
+struct str httpd_path(const struct httpd_req *r) { return r->path; }
+struct str httpd_body(const struct httpd_req *r) { return buf_view(&r->body); }
+struct str httpd_peer(const struct httpd_req *r) { return str_c(r->peer); }
+bool httpd_cancelled(const struct httpd_req *r) { return atomic_load(&r->cancelled); }
+const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
+
+struct str httpd_param(const struct httpd_req *r, const char *name)
+{
+	for (size_t i = 0; i < r->nparams; i++)
+		if (str_eqc(r->params[i].name, name)) return r->params[i].value;
+	return STR_NULL;
+}
+
+struct str httpd_arg(const struct httpd_req *r, const char *name)
+{
+	size_t i = 0;
+
+	return url_args_next(&r->args, str_c(name), &i);
+}
+
+size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out, size_t max)
+{
+	struct str v;
+	size_t i = 0, n = 0;
+
+	while ((v = url_args_next(&r->args, str_c(name), &i)).p) {
+		if (n < max) out[n] = v;
+		n++;
+	}
+	return n;
+}
+
+struct str httpd_header(const struct httpd_req *r, const char *name)
+{
+	const char *v = NULL;
+	size_t n = 0;
+
+	if (!MHD_lookup_connection_value_n(r->conn, MHD_HEADER_KIND, name, strlen(name), &v, &n)) return STR_NULL;
+	return v ? str_of(v, n) : STR("");
+}
+
+/* ---- start and stop ---- */
+
+static int listen_at(const struct addrinfo *a, bool both_families)
+{
+	const int on = 1, v6only = !both_families, idle_s = 60;
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0) return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* Accepted sockets inherit these: a peer that vanished without a word is noticed, too. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	if (a->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
+	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, SOMAXCONN)) {
+		int keep = errno;
+
+		close(fd);
+		errno = keep;
+		return -1;
+	}
+	return fd;
+}
+
+/* A host name that has several addresses is listened to at one of them, IPv4 preferred, as Go does; no name
+ * means every address of both families where the kernel has both. */
+static int listen_on(const char *address, uint16_t port, struct err *e)
+{
+	bool any = !address || !*address;
+	int families[] = {any ? AF_INET6 : AF_INET, any ? AF_INET : AF_INET6};
+	char service[8], host[256] = "";
+	int gai = 0, failed = 0;
+	size_t n = any ? 0 : strlen(address);
+
+	if (!any) snprintf(host, sizeof host, "%s", address);
+	if (n > 2 && n < sizeof host && host[0] == '[' && host[n - 1] == ']') { /* [::1] */
+		memmove(host, host + 1, n - 2);
+		host[n - 2] = 0;
+	}
+	snprintf(service, sizeof service, "%u", port);
+	for (int i = 0; i < 2; i++) {
+		struct addrinfo hints = {.ai_family = families[i], .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+		struct addrinfo *found = NULL;
+		int rc = getaddrinfo(any ? NULL : host, service, &hints, &found);
+
+		if (rc) gai = rc;
+		for (struct addrinfo *a = found; a; a = a->ai_next) {
+			int fd = listen_at(a, any);
+
+			if (fd >= 0) {
+				freeaddrinfo(found);
+				return fd;
+			}
+			failed = errno;
+		}
+		if (found) freeaddrinfo(found);
+	}
+	if (failed) {
+		errno = failed;
+		err_errno(e, "cannot listen on %s:%u", any ? "" : address, port);
+	} else {
+		err_set(e, ERR_IO, "cannot listen on %s:%u: %s", any ? "" : address, port, gai_strerror(gai));
+	}
+	return -1;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage a = {0};
+	socklen_t n = sizeof a;
+
+	getsockname(fd, (struct sockaddr *)&a, &n);
+	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+					     : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+static void httpd_free(struct httpd *h)
+{
+	if (h->daemon) MHD_stop_daemon(h->daemon);
+	if (h->todo) queue_close(h->todo);
+	for (unsigned i = 0; i < h->nworkers; i++) pthread_join(h->workers[i], NULL);
+	if (h->watching) {
+		eventfd_write(h->watch_stop, 1);
+		pthread_join(h->watcher, NULL);
+	}
+	if (h->todo) queue_free(h->todo);
+	if (h->listen_fd >= 0) close(h->listen_fd);
+	if (h->watch_ep >= 0) close(h->watch_ep);
+	if (h->watch_stop >= 0) close(h->watch_stop);
+	pthread_cond_destroy(&h->change);
+	pthread_mutex_destroy(&h->lock);
+	free(h->workers);
+	free(h->prefix);
+	free(h);
+}
+
+static bool start_threads(struct httpd *h, struct err *e)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = h->conf.workers ? h->conf.workers : cores > 4 ? (unsigned)cores : 4;
+
+	h->watch_ep = epoll_create1(EPOLL_CLOEXEC);
+	h->watch_stop = eventfd(0, EFD_CLOEXEC);
+	if (h->watch_ep < 0 || h->watch_stop < 0 || epoll_ctl(h->watch_ep, EPOLL_CTL_ADD, h->watch_stop, &ev))
+		return err_errno(e, "HTTP server: watch connections");
+	errno = pthread_create(&h->watcher, NULL, watch, h);
+	if (errno) return err_errno(e, "HTTP server: start a thread");
+	h->watching = true;
+	h->workers = mem_zalloc(n * sizeof *h->workers);
+	while (h->nworkers < n) {
+		errno = pthread_create(&h->workers[h->nworkers], NULL, work, h);
+		if (errno) return err_errno(e, "HTTP server: start a thread");
+		h->nworkers++;
+	}
+	return true;
+}
+
+static bool start_daemon(struct httpd *h, struct err *e)
+{
+	unsigned timeout = h->conf.idle_timeout_s > 0 ? (unsigned)h->conf.idle_timeout_s : 120;
+
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
+				     h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
+				     on_completed, h, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
+				     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+	if (!h->daemon) return err_set(e, ERR_IO, "HTTP server: libmicrohttpd did not start");
+	return true;
+}
+
+struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
+{
+	struct httpd *h = mem_zalloc(sizeof *h);
+	struct str prefix = str_c(c->prefix);
+	pthread_condattr_t attr;
+
+	h->conf = *c;
+	h->conf.address = h->conf.prefix = NULL; /* used here only */
+	if (!h->conf.max_connections) h->conf.max_connections = 1024;
+	while (prefix.n && prefix.p[prefix.n - 1] == '/') prefix.n--;
+	h->prefix = mem_strndup(prefix.n ? prefix.p : "", prefix.n);
+	h->watch_ep = h->watch_stop = -1;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->change, &attr);
+	pthread_condattr_destroy(&attr);
+	h->todo = queue_new(h->conf.max_connections);
+	h->listen_fd = listen_on(c->address, c->port, e);
+	if (h->listen_fd < 0 || !start_threads(h, e) || !start_daemon(h, e)) {
+		httpd_free(h);
+		return NULL;
+	}
+	h->port = port_of(h->listen_fd);
+	return h;
+}
+
+uint16_t httpd_port(const struct httpd *h) { return h->port; }
+
+static bool any_request(const struct httpd *h, bool answered_only)
+{
+	for (const struct httpd_req *r = h->all; r; r = r->next)
+		if (!answered_only || r->state == REQ_ANSWERED) return true;
+	return false;
+}
+
+/* With h->lock held: until no (answered) request is left, or the time is over. */
+static void wait_gone(struct httpd *h, bool answered_only, int64_t ns)
+{
+	int64_t end = clock_mono(&clock_real) + ns;
+	struct timespec t = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+
+	while (any_request(h, answered_only) && pthread_cond_timedwait(&h->change, &h->lock, &t) != ETIMEDOUT) {}
+}
+
+void httpd_stop(struct httpd *h, int64_t drain_ns)
+{
+	if (!h) return;
+	atomic_store(&h->stopping, true);
+	/* Closed only when the library's threads are gone; shut down, it refuses from now on. */
+	MHD_quiesce_daemon(h->daemon);
+	shutdown(h->listen_fd, SHUT_RDWR);
+	pthread_mutex_lock(&h->lock);
+	wait_gone(h, false, drain_ns);
+	h->refusing = true;
+	for (struct httpd_req *r = h->all; r; r = r->next)
+		if (r->state == REQ_RUNNING) atomic_store(&r->cancelled, true);
+	while (h->running) pthread_cond_wait(&h->change, &h->lock);
+	wait_gone(h, true, FLUSH_NS);
+	pthread_mutex_unlock(&h->lock);
+	httpd_free(h);
+}
