@@ -3,14 +3,12 @@
 
 #include "common/clock.h"
 #include "common/codec.h"
+#include "common/net.h"
 #include "common/queue.h"
 #include "common/url.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +60,7 @@ struct httpd_req {
 	size_t nparams;
 	struct buf body;
 	size_t reserved; /* of the budget, for body */
-	char peer[INET6_ADDRSTRLEN + 10];
+	char peer[NET_TEXT];
 	struct answer_header *headers;
 	int status;
 	struct MHD_Response *response;
@@ -365,39 +363,17 @@ static void check_length(struct httpd_req *r, uint64_t length)
 		buf_reserve(&r->body, (size_t)length);
 }
 
-static void print_peer(struct httpd_req *r)
-{
-	const union MHD_ConnectionInfo *i = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	char host[INET6_ADDRSTRLEN] = "";
-
-	if (!i || !i->client_addr) return;
-	if (i->client_addr->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)i->client_addr;
-		bool v4 = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
-
-		if (v4)
-			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof host);
-		else
-			inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-		snprintf(r->peer, sizeof r->peer, v4 ? "%s:%u" : "[%s]:%u", host, ntohs(in6->sin6_port));
-	} else if (i->client_addr->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)i->client_addr;
-
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-		snprintf(r->peer, sizeof r->peer, "%s:%u", host, ntohs(in->sin_port));
-	}
-}
-
 /* Headers are complete. */
 static void begin(struct httpd_req *r, const char *method)
 {
+	const union MHD_ConnectionInfo *from = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct str length = httpd_header(r, "Content-Length");
 	bool chunked = httpd_header(r, "Transfer-Encoding").p;
 	uint64_t n = 0;
 
 	r->begun = true;
 	r->method = method;
-	print_peer(r);
+	if (from && from->client_addr) net_print(from->client_addr, r->peer);
 	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
 	if (find_route(r) && n) check_length(r, n);
 	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
@@ -646,79 +622,6 @@ struct str httpd_header(const struct httpd_req *r, const char *name)
 
 /* ---- start and stop ---- */
 
-static int listen_at(const struct addrinfo *a, bool both_families)
-{
-	const int on = 1, v6only = !both_families, idle_s = 60;
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0) return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	/* Accepted sockets inherit these: a peer that vanished without a word is noticed, too. */
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-	if (a->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
-	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, SOMAXCONN)) {
-		int keep = errno;
-
-		close(fd);
-		errno = keep;
-		return -1;
-	}
-	return fd;
-}
-
-/* A host name that has several addresses is listened to at one of them, IPv4 preferred, as Go does; no name
- * means every address of both families where the kernel has both. */
-static int listen_on(const char *address, uint16_t port, struct err *e)
-{
-	bool any = !address || !*address;
-	int families[] = {any ? AF_INET6 : AF_INET, any ? AF_INET : AF_INET6};
-	char service[8], host[256] = "";
-	int gai = 0, failed = 0;
-	size_t n = any ? 0 : strlen(address);
-
-	if (!any) snprintf(host, sizeof host, "%s", address);
-	if (n > 2 && n < sizeof host && host[0] == '[' && host[n - 1] == ']') { /* [::1] */
-		memmove(host, host + 1, n - 2);
-		host[n - 2] = 0;
-	}
-	snprintf(service, sizeof service, "%u", port);
-	for (int i = 0; i < 2; i++) {
-		struct addrinfo hints = {.ai_family = families[i], .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-		struct addrinfo *found = NULL;
-		int rc = getaddrinfo(any ? NULL : host, service, &hints, &found);
-
-		if (rc) gai = rc;
-		for (struct addrinfo *a = found; a; a = a->ai_next) {
-			int fd = listen_at(a, any);
-
-			if (fd >= 0) {
-				freeaddrinfo(found);
-				return fd;
-			}
-			failed = errno;
-		}
-		if (found) freeaddrinfo(found);
-	}
-	if (failed) {
-		errno = failed;
-		err_errno(e, "cannot listen on %s:%u", any ? "" : address, port);
-	} else {
-		err_set(e, ERR_IO, "cannot listen on %s:%u: %s", any ? "" : address, port, gai_strerror(gai));
-	}
-	return -1;
-}
-
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_storage a = {0};
-	socklen_t n = sizeof a;
-
-	getsockname(fd, (struct sockaddr *)&a, &n);
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-					     : ((struct sockaddr_in *)&a)->sin_port);
-}
-
 static void httpd_free(struct httpd *h)
 {
 	if (h->daemon) MHD_stop_daemon(h->daemon);
@@ -793,12 +696,12 @@ struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
 	pthread_cond_init(&h->change, &attr);
 	pthread_condattr_destroy(&attr);
 	h->todo = queue_new(h->conf.max_connections);
-	h->listen_fd = listen_on(c->address, c->port, e);
+	h->listen_fd = net_listen(c->address, c->port, e);
 	if (h->listen_fd < 0 || !start_threads(h, e) || !start_daemon(h, e)) {
 		httpd_free(h);
 		return NULL;
 	}
-	h->port = port_of(h->listen_fd);
+	h->port = net_port(h->listen_fd);
 	return h;
 }
 
