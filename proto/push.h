@@ -4,7 +4,9 @@
  * Decoding slices into the body: lines, labels and metadata borrow from it (JSON strings with escapes
  * are unescaped into the arena), so the body must outlive the request. The arrays live in the arena.
  * The hand-written protobuf decoder accepts exactly what protobuf-c's generated one accepts (fuzzed
- * against it) but for strings that are not UTF-8, which it passes on. Stateless; any thread. */
+ * against it) but for strings that are not UTF-8, which it passes on. A body of tiny entries costs many times
+ * its size: decoding stops with ERR_TOO_LARGE once arena_over(), which it checks as it grows. Stateless; any
+ * thread. */
 #ifndef LARCH_PROTO_PUSH_H
 #define LARCH_PROTO_PUSH_H
 

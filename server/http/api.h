@@ -51,6 +51,8 @@ extern const struct api_table api_labels_table; /* labels, label values, series 
 extern const struct api_table api_index_table;  /* index/stats, index/volume, index/volume_range */
 extern const struct api_table api_detect_table; /* detected_labels, detected_fields, detected_field values */
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
+extern const struct api_table api_push_table;   /* push */
+extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 
 /* Every family's routes in one array on the heap; *n: how many. */
 struct httpd_route *api_routes(size_t *n);
