@@ -68,6 +68,12 @@ bool push_media_type(struct str header, char *buf, size_t cap, struct err *e)
 	return true;
 }
 
+static bool check_size(const struct api_push *p, struct str body, struct err *e)
+{
+	if (body.n <= p->max_recv_bytes) return true;
+	return err_set(e, ERR_TOO_LARGE, "message size too large than max (%zu vs %" PRIu64 ")", body.n, p->max_recv_bytes);
+}
+
 /* Undoes gzip or deflate; "snappy" and nothing leave the body as it is. */
 static bool undo_encoding(struct job *j, const struct api_push *p, struct str *body, struct err *e)
 {
@@ -143,7 +149,8 @@ static void push_handler(struct httpd_req *r, void *ctx)
 	j->budget = api->push->bodies;
 	arena_init(&j->arena, 0);
 	struct str body = httpd_body(r);
-	if (!ingest_ready(api->ingest, &e) || !push_media_type(httpd_header(r, "Content-Type"), type, sizeof type, &e) ||
+	if (!ingest_ready(api->ingest, &e) || !check_size(api->push, body, &e) ||
+	    !push_media_type(httpd_header(r, "Content-Type"), type, sizeof type, &e) ||
 	    !undo_encoding(j, api->push, &body, &e) || !decode(j, api->push, strcmp(type, "application/json") == 0, body, &e)) {
 		fail(j, &e);
 		return;
