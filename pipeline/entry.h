@@ -19,7 +19,7 @@ struct origin {
 	uint64_t seq;
 };
 
-enum value_kind { VALUE_STR, VALUE_NUM, VALUE_BOOL, VALUE_NULL };
+enum value_kind { VALUE_STR, VALUE_NUM, VALUE_BOOL, VALUE_NULL, VALUE_GONE /* unset: hides the initial label */ };
 struct value {
 	enum value_kind kind;
 	struct str s; /* VALUE_STR */
@@ -43,9 +43,6 @@ struct entry {
 	bool dropped; /* set by entry_drop */
 };
 
-/* What stages need of the world; lives as long as the pipeline. */
-struct pipeline_env;
-
 struct batch {
 	struct arena *arena; /* reset when the batch is done */
 	struct entry *v;
@@ -53,7 +50,11 @@ struct batch {
 };
 
 struct entry *batch_push(struct batch *b); /* zeroed; may move v */
-void batch_compact(struct batch *b);       /* removes dropped entries, keeps order */
+void batch_compact(struct batch *b);         /* removes dropped entries, keeps order */
+void batch_append(struct batch *b, const struct batch *from); /* entries of the same arena */
+/* At the start of a pipeline (nested: true, of a nested one): labels become extracted values. Nested ones
+ * overwrite what earlier stages extracted under their names. */
+void entry_begin(struct batch *b, struct entry *e, bool nested);
 
 /* Labels of one entry. The value and name must live as long as the batch. */
 void entry_label_set(struct batch *b, struct entry *e, struct str name, struct str value);
@@ -68,10 +69,17 @@ bool value_text(struct arena *a, const struct value *v, struct str *out);
 /* Number of a value: numbers, bools 1/0, strings as float, else as Go duration in seconds. */
 bool value_number(const struct value *v, double *out);
 
-/* A deep copy on the heap for stages that keep entries; entry_release frees it. Origins move: after
- * entry_keep the original has none and is dropped without being reported. */
-struct entry *entry_keep(struct entry *e);
-void entry_release(struct entry *kept);
-void entry_add_origins(struct entry *kept, struct entry *from); /* from gives its origins up */
+/* A deep copy for stages that keep entries, in memory of its own. Origins move: after entry_keep the original
+ * has none and is dropped without being reported. */
+struct kept {
+	struct entry e;
+	size_t cap_origins;
+	struct arena arena;
+};
+struct kept *entry_keep(struct entry *e);
+void kept_free(struct kept *k);
+void kept_add_origins(struct kept *k, struct entry *from);  /* from gives its origins up and is dropped */
+/* Puts a copy into the batch and frees k. Returns the copy; valid until the batch grows. */
+struct entry *kept_emit(struct kept *k, struct batch *b);
 
 #endif

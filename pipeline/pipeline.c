@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pipeline/pipeline.h"
+
+#include "pipeline/stage.h"
+
+#include <stdlib.h>
+
+#define NESTING_MAX 16
+
+#define S(name) extern const struct stage_type stage_##name;
+#include "pipeline/stages.def"
+#undef S
+
+static const struct stage_type *const types[] = {
+#define S(name) &stage_##name,
+#include "pipeline/stages.def"
+#undef S
+};
+#define TYPES (sizeof types / sizeof *types)
+
+struct pipeline {
+	const struct pipeline_env *env;
+	struct arena arena;
+	struct stage *v;
+	size_t n;
+	unsigned depth;
+};
+
+const struct stage_info *pipeline_stages(size_t *n)
+{
+	static struct stage_info info[TYPES];
+	for (size_t i = 0; i < TYPES; i++) info[i] = (struct stage_info){types[i]->name, types[i]->doc};
+	*n = TYPES;
+	return info;
+}
+
+static const struct stage_type *find_type(struct str name)
+{
+	for (size_t i = 0; i < TYPES; i++)
+		if (str_eqc(name, types[i]->name)) return types[i];
+	return NULL;
+}
+
+static bool unknown_type(const struct yaml *key, struct err *e)
+{
+	const char *names[TYPES];
+	for (size_t i = 0; i < TYPES; i++) names[i] = types[i]->name;
+	const char *near = conf_nearest(key->text, names, TYPES);
+	return err_at(e, ERR_INVALID, key->line, key->col, "unknown pipeline stage \"%.*s\"%s%s%s", STR_ARG(key->text),
+	              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static void warn(void *ud, const char *text)
+{
+	const struct pipeline_env *env = ud;
+	if (env->warn) env->warn(env->ud, text);
+}
+
+static bool make_stage(struct pipeline *p, const struct yaml *item, struct stage *s, struct err *e)
+{
+	if (item->kind != YAML_MAP)
+		return err_at(e, ERR_INVALID, item->line, item->col, "a pipeline stage must be a mapping such as `- regex: {…}`, not %s",
+		              yaml_kind_name(item));
+	if (item->n != 1)
+		return err_at(e, ERR_INVALID, item->line, item->col, "a pipeline stage must have only one key, not %zu; put each stage into "
+		              "an item of its own", item->n);
+	const struct yaml *key = item->pairs[0].key, *body = item->pairs[0].val;
+	const struct stage_type *t = find_type(key->text);
+	if (!t) return unknown_type(key, e);
+	*s = (struct stage){.type = t, .env = p->env, .arena = &p->arena, .depth = p->depth};
+	if (t->conf) {
+		struct conf_ctx ctx = {.arena = &p->arena, .file = p->env->file, .warn = warn, .ud = (void *)p->env};
+		s->conf = arena_zalloc(&p->arena, t->conf->size);
+		conf_defaults(t->conf, s->conf, &p->arena);
+		if (!yaml_is_null(body) && !conf_decode(t->conf, body, s->conf, &ctx, e)) return false;
+	}
+	if (t->make && !t->make(s, body, e)) {
+		if (!e->line) e->line = body->line, e->col = body->col;
+		return err_wrap(e, "stage %s", t->name);
+	}
+	return true;
+}
+
+static struct pipeline *build(const struct yaml *stages, const struct pipeline_env *env, unsigned depth, struct err *e)
+{
+	struct pipeline *p = mem_zalloc(sizeof *p);
+	p->env = env;
+	p->depth = depth;
+	arena_init(&p->arena, 0);
+	if (yaml_is_null(stages)) return p;
+	bool ok = stages->kind == YAML_LIST;
+	if (!ok) err_at(e, ERR_INVALID, stages->line, stages->col, "pipeline stages must be a list, not %s", yaml_kind_name(stages));
+	if (ok && depth > NESTING_MAX)
+		ok = err_at(e, ERR_INVALID, stages->line, stages->col, "stages are nested more than %d deep", NESTING_MAX);
+	p->v = ok ? arena_zalloc(&p->arena, stages->n * sizeof *p->v) : NULL;
+	for (size_t i = 0; ok && i < stages->n; i++) {
+		ok = make_stage(p, stages->items[i], &p->v[i], e);
+		if (ok) p->n++;
+		else if (p->v[i].state && p->v[i].type->fini) p->v[i].type->fini(&p->v[i]);
+	}
+	if (ok) return p;
+	pipeline_free(p);
+	return NULL;
+}
+
+struct pipeline *pipeline_new(const struct yaml *stages, const struct pipeline_env *env, struct err *e)
+{
+	return build(stages, env, 1, e);
+}
+
+struct pipeline *pipeline_nested(const struct stage *parent, const struct yaml *stages, struct err *e)
+{
+	return build(stages, parent->env, parent->depth + 1, e);
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p) return;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].type->fini) p->v[i].type->fini(&p->v[i]);
+	arena_free(&p->arena);
+	free(p);
+}
+
+void stage_drop(struct stage *s, struct entry *e, struct str reason)
+{
+	e->dropped = true;
+	if (s->env->dropped) s->env->dropped(s->env->ud, e, reason);
+}
+
+static void run_inspected(struct stage *s, struct batch *b)
+{
+	struct batch before = {.arena = b->arena};
+	batch_append(&before, b);
+	for (size_t i = 0; i < before.n; i++) { /* values written in place must not show in the copy */
+		struct entry *e = &before.v[i];
+		struct field *copy = arena_alloc(b->arena, (e->nextracted + 1) * sizeof *copy);
+		if (e->nextracted) memcpy(copy, e->extracted, e->nextracted * sizeof *copy);
+		e->extracted = copy;
+		e->labels = labels_copy(b->arena, &e->labels);
+	}
+	s->type->run(s, b);
+	for (size_t i = 0; i < b->n && i < before.n; i++) s->env->inspect(s->env->ud, s->type->name, &before.v[i], &b->v[i]);
+}
+
+static void run_from(struct pipeline *p, size_t first, struct batch *b)
+{
+	for (size_t i = first; i < p->n && b->n; i++) {
+		struct stage *s = &p->v[i];
+		if (p->env->inspect && s->type->simple) run_inspected(s, b);
+		else s->type->run(s, b);
+		batch_compact(b);
+	}
+}
+
+void pipeline_run(struct pipeline *p, struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) entry_begin(b, &b->v[i], false);
+	run_from(p, 0, b);
+}
+
+void pipeline_run_nested(struct pipeline *p, struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) entry_begin(b, &b->v[i], true);
+	run_from(p, 0, b);
+}
+
+int64_t pipeline_deadline(const struct pipeline *p)
+{
+	int64_t at = INT64_MAX;
+	for (size_t i = 0; i < p->n; i++) {
+		int64_t d = p->v[i].type->deadline ? p->v[i].type->deadline(&p->v[i]) : INT64_MAX;
+		if (d < at) at = d;
+	}
+	return at;
+}
+
+void pipeline_tick(struct pipeline *p, struct batch *b)
+{
+	int64_t now = clock_mono(p->env->clock);
+	for (size_t i = 0; i < p->n; i++) {
+		struct stage *s = &p->v[i];
+		if (!s->type->deadline || s->type->deadline(s) > now) continue;
+		struct batch due = {.arena = b->arena};
+		s->type->tick(s, &due, now);
+		run_from(p, i + 1, &due);
+		batch_append(b, &due);
+	}
+}
+
+void pipeline_flush(struct pipeline *p, struct batch *b)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct stage *s = &p->v[i];
+		if (!s->type->flush) continue;
+		struct batch kept = {.arena = b->arena};
+		s->type->flush(s, &kept);
+		run_from(p, i + 1, &kept);
+		batch_append(b, &kept);
+	}
+}
