@@ -3,9 +3,12 @@
  * configuration, and give command-line flags.
  *
  * A table describes one struct: one row a key. Decoding sets every default first (conf_defaults), then
- * what the file says; an unknown key fails and names the nearest known one; every error has
- * file:line:column, the key's path, the value and what would be right. Strings live in the arena.
- * Tables are static const; no state. */
+ * what the file says (a null leaves the default); an unknown key fails and names the nearest known one;
+ * every error has file:line:column, the key's path, the value and what would be right. Strings live in the
+ * arena. Tables are static const; several may describe one struct at offset 0. No state. One decoding
+ * takes at most YAML_NODES_MAX values, so that aliases cannot multiply it.
+ *
+ * conf.c decodes, conf_print.c prints, conf_env.c expands the environment. */
 #ifndef LARCH_COMMON_CONF_H
 #define LARCH_COMMON_CONF_H
 
@@ -40,13 +43,14 @@ struct conf_field {
 	const char *key;
 	enum conf_kind kind;
 	size_t off;                   /* offsetof in the struct */
-	const char *def;              /* default as it would stand in the file; NULL: zero */
+	const char *def;              /* default as it would stand in the file (strings without quotes); NULL: zero */
 	const char *doc;              /* one sentence for the manual */
 	const struct conf_table *sub; /* OBJ, LIST */
 	const char *const *names;     /* ENUM */
 	int64_t min, max;             /* INT, durations, bytes: checked when max > min */
 	size_t set_off;               /* offsetof a bool that says "was given"; 0: none */
 	const char *flag;             /* command-line flag without dash, or NULL */
+	bool csv;                     /* STR_LIST: a scalar is split at commas */
 };
 
 struct conf_table {
@@ -67,18 +71,21 @@ struct conf_ctx {
 	void *ud;
 };
 
+/* Sets the members that rows describe; others are left alone. A default that does not decode aborts. */
 void conf_defaults(const struct conf_table *t, void *obj, struct arena *a);
-/* obj already holds defaults (conf_defaults). */
+/* obj already holds defaults (conf_defaults). node may be null. Checks run inside out, also those of OBJ
+ * tables that the file does not mention. */
 bool conf_decode(const struct conf_table *t, const struct yaml *node, void *obj, struct conf_ctx *c, struct err *e);
-/* One scalar as if it stood at the row whose flag is `name` (searches sub tables in place).
- * ERR_NOT_FOUND: no such flag; the text names the nearest. */
+/* One scalar as if it stood at the row whose flag is `name` (searches sub tables in place); lists are
+ * comma-separated, maps k=v,k2=v2. Checks of tables are not run again. ERR_NOT_FOUND: no such flag; the text names the nearest. */
 bool conf_set_flag(const struct conf_table *t, void *obj, struct arena *a, struct str name, struct str value, struct err *e);
 void conf_print(const struct conf_table *t, const void *obj, struct buf *out);   /* effective YAML */
 void conf_manual(const struct conf_table *t, struct buf *out);                   /* Markdown reference */
 void conf_flags_help(const struct conf_table *t, struct buf *out);
 
 /* Text of a file with ${VAR} forms replaced, before YAML (drone/envsubst v1, see the spec): $$ and \\
- * escapes, :- = := default, substring, case and trim forms. ERR_INVALID has line:column. */
+ * escapes, :- = := default, substring, case and trim forms. Case is ASCII's. ERR_INVALID has line:column;
+ * ERR_TOO_LARGE when the result exceeds YAML_TEXT_MAX. */
 bool conf_expand_env(struct str text, const char *(*get)(const char *name), struct buf *out, struct err *e);
 /* Nearest of n names to `s` within a sensible distance, or NULL. */
 const char *conf_nearest(struct str s, const char *const *names, size_t n);

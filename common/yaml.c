@@ -91,7 +91,7 @@ static struct yaml *resolve_alias(struct doc *d)
 {
 	const char *name = (const char *)d->ev.data.alias.anchor;
 	const struct anchor *a = map_get(&d->anchors, str_c(name));
-	if (a && !a->open) return a->node;
+	if (a && !a->open) return count_node(d) ? a->node : NULL;
 	yaml_mark_t m = d->ev.start_mark;
 	if (a)
 		err_at(d->e, ERR_INVALID, mark_line(m), mark_col(m), "alias *%s stands inside the value it names",
