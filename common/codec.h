@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* codec: compress and expand whole buffers: snappy (block format), zstd, gzip, zlib, raw deflate.
  *
- * Expanding never allocates more than `max` bytes: a larger result is ERR_TOO_LARGE, known for snappy
- * from its header before anything is allocated; damaged input is ERR_INVALID with the offset where
- * known. Output is appended. Stateless; any thread (zstd contexts are kept per thread). */
+ * Expanding never asks for more than `max` bytes of output: a larger result is ERR_TOO_LARGE, known for
+ * snappy and sized zstd frames from their header before anything is allocated; damaged or cut input is
+ * ERR_INVALID, with the offset where known and, where Loki answers it, in Loki's words. gzip may have many
+ * members, zstd many frames; bytes behind the end are refused. Output is appended; after a failure it
+ * is as it was. Stateless; any thread (zstd contexts are kept per thread). */
 #ifndef LARCH_COMMON_CODEC_H
 #define LARCH_COMMON_CODEC_H
 
@@ -17,7 +19,8 @@ bool codec_by_name(struct str name, enum codec *out); /* "gzip", "snappy", … ;
 /* level 0: the codec's default. */
 bool codec_compress(enum codec c, int level, struct str in, struct buf *out, struct err *e);
 bool codec_expand(enum codec c, struct str in, size_t max, struct buf *out, struct err *e);
-/* Size after expansion as announced by a snappy block or zstd frame header; false: damaged or unknown. */
+/* Size after expansion as announced by a snappy block or the header of the first zstd frame; false: damaged
+ * or unknown. */
 bool codec_expanded_size(enum codec c, struct str in, uint64_t *n);
 
 #endif
