@@ -369,8 +369,9 @@ static bool decode_list(struct dec *d, const struct conf_field *f, const struct 
 	return true;
 }
 
-static bool decode_field(struct dec *d, const struct conf_field *f, const struct yaml *n, void *obj)
+static bool decode_field(struct dec *d, const struct conf_field *f, const struct yaml_pair *pair, void *obj)
 {
+	const struct yaml *key = pair->key, *n = pair->val;
 	void *dst = (char *)obj + f->off;
 	if (!count_values(d, n, 1)) return false;
 	if (yaml_is_null(n) && f->kind == CONF_OBJ) return decode_table(d, f->sub, NULL, dst);
@@ -380,11 +381,11 @@ static bool decode_field(struct dec *d, const struct conf_field *f, const struct
 	case CONF_OBJ: return decode_table(d, f->sub, n, dst);
 	case CONF_LIST: return decode_list(d, f, n, dst);
 	case CONF_IGNORED:
-		if (d->c->ignored) d->c->ignored(d->c->ud, buf_cstr(&d->path), n->line);
+		if (d->c->ignored) d->c->ignored(d->c->ud, buf_cstr(&d->path), key->line);
 		return true;
 	case CONF_REFUSED:
 		if (asks_for_nothing(n)) return true;
-		return err_at(d->e, ERR_INVALID, n->line, n->col, "%.*s: not available here. %s",
+		return err_at(d->e, ERR_INVALID, key->line, key->col, "%.*s: not available here. %s",
 			      STR_ARG(buf_view(&d->path)), f->doc);
 	default: return decode_value(d, f, n, dst);
 	}
@@ -408,7 +409,7 @@ static bool decode_table(struct dec *d, const struct conf_table *t, const struct
 			continue;
 		}
 		push_path(d, f->key);
-		if (!decode_field(d, f, n->pairs[i].val, obj)) return false;
+		if (!decode_field(d, f, &n->pairs[i], obj)) return false;
 		d->path.n = path_n;
 	}
 	for (const struct conf_field *f = t->fields; f->kind != CONF_END; f++) {
@@ -563,7 +564,7 @@ bool conf_set_flag(const struct conf_table *t, void *obj, struct arena *a, struc
 		if (f->set_off) *(bool *)((char *)obj + f->set_off) = true;
 		ok = decode_value(&d, f, n, (char *)obj + f->off);
 	} else {
-		ok = decode_field(&d, f, n, obj);
+		ok = decode_field(&d, f, &(struct yaml_pair){n, n}, obj);
 	}
 	buf_free(&d.path);
 	return ok;
