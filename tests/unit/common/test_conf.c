@@ -334,7 +334,7 @@ static void names_what_is_wrong(void **state)
 		 "larch.yaml:1:31: clients[0].batchsize: expected a size such as 1MB, found \"1XB\""},
 		{"clients:\n- password: x\n", "larch.yaml:2:3: a client needs a url"},
 		{"kafka: {brokers: [a]}\n",
-		 "larch.yaml:1:8: kafka: not available here. There is no Kafka: remove the block."},
+		 "larch.yaml:1:1: kafka: not available here. There is no Kafka: remove the block."},
 		{"- a\n", "larch.yaml:1:1: the configuration: expected a mapping, found a list"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
