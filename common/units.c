@@ -370,9 +370,10 @@ void units_civil(int64_t ns, struct units_civil *c)
 
 int64_t units_from_civil(const struct units_civil *c)
 {
-	int mon = (c->mon - 1) % 12;
+	int64_t months = (int64_t)c->mon - 1;
+	int mon = (int)(months % 12);
 	if (mon < 0) mon += 12;
-	__int128 year = (__int128)c->year + (c->mon - 1 - mon) / 12;
+	__int128 year = (__int128)c->year + (months - mon) / 12;
 	__int128 ns = days_from_civil(year, mon + 1, c->day) * UNITS_DAY;
 	ns += (__int128)c->hour * UNITS_HOUR + (__int128)c->min * UNITS_MIN + (__int128)c->sec * UNITS_SEC + c->nsec;
 	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
