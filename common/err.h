@@ -40,10 +40,10 @@ struct err {
 };
 
 struct err_info {
-	const char *name;   /* "not_found" */
+	const char *name; /* "not_found" */
 	int http_status;
-	bool retry;         /* a client should try the same request again later */
-	bool is_fault;      /* ours rather than the caller's: logged as error, else as debug */
+	bool retry;    /* a client should try the same request again later */
+	bool is_fault; /* ours rather than the caller's: logged as error, else as debug */
 };
 
 #define ERR_INIT ((struct err){.code = ERR_NONE, .off = -1})
@@ -55,7 +55,8 @@ bool err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribut
 bool err_vset(struct err *e, enum err_code code, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 
 /* The same with a place in the input. */
-bool err_at(struct err *e, enum err_code code, int line, int col, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+bool err_at(struct err *e, enum err_code code, int line, int col, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* From errno: maps ENOSPC/EDQUOT, ENOENT, EEXIST; appends ": strerror". */
 bool err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
