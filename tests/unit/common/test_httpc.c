@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/httpc.h"
+
+#include "common/httpd.h"
+#include "common/net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS    INT64_C(1000000)
+#define SEC   (1000 * MS)
+#define CALLS 100
+
+/* A server with answers of every kind, and one that takes connections and never says a word. */
+static struct {
+	struct httpd *h;
+	int silent_fd;
+	char base[64], silent[64];
+	pthread_mutex_t lock;
+	char peers[CALLS + 1][NET_TEXT]; /* distinct peers seen by /echo */
+	size_t npeers;
+} t = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void note_peer(struct str peer)
+{
+	size_t i = 0;
+
+	pthread_mutex_lock(&t.lock);
+	while (i < t.npeers && !str_eqc(peer, t.peers[i])) i++;
+	if (i == t.npeers && i < CALLS) snprintf(t.peers[t.npeers++], NET_TEXT, "%.*s", STR_ARG(peer));
+	pthread_mutex_unlock(&t.lock);
+}
+
+static void on_echo(struct httpd_req *r, void *ctx)
+{
+	static const char *const shown[] = {"Authorization", "X-One", "User-Agent", "Content-Type", "Expect", "Host"};
+	struct buf b = {0};
+
+	(void)ctx;
+	note_peer(httpd_peer(r));
+	buf_printf(&b, "%s", httpd_method(r));
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		struct str v = httpd_header(r, shown[i]);
+
+		if (v.p && strcmp(shown[i], "Host") != 0) buf_printf(&b, " %s=%.*s", shown[i], STR_ARG(v));
+	}
+	if (httpd_arg(r, "q").p) buf_printf(&b, " q=%.*s", STR_ARG(httpd_arg(r, "q")));
+	if (httpd_body(r).n) buf_printf(&b, " body=%.*s", STR_ARG(httpd_body(r)));
+	httpd_reply(r, 200, "application/x-echo", &b);
+}
+
+static void on_busy(struct httpd_req *r, void *ctx)
+{
+	(void)ctx;
+	httpd_header_add(r, "Retry-After", "7");
+	httpd_reply_text(r, 429, STR("slow down"));
+}
+
+static void on_moved(struct httpd_req *r, void *ctx)
+{
+	(void)ctx;
+	httpd_header_add(r, "Location", "/echo");
+	httpd_reply_text(r, 307, STR("moved"));
+}
+
+static void on_big(struct httpd_req *r, void *ctx)
+{
+	struct buf b = {0};
+
+	(void)ctx;
+	for (int i = 0; i < 10000; i++) buf_c(&b, "0123456789");
+	httpd_reply(r, 200, NULL, &b);
+}
+
+static const struct httpd_route routes[] = {
+	{"GET POST PUT DELETE", "/echo", on_echo, 1 << 20, NULL, "echo"},
+	{"GET", "/busy", on_busy, 0, NULL, "busy"},
+	{"GET POST", "/moved", on_moved, 1 << 20, NULL, "moved"},
+	{"GET", "/big", on_big, 0, NULL, "big"},
+};
+
+static int start_servers(void **state)
+{
+	struct httpd_config c = {.address = "127.0.0.1", .prefix = "", .routes = routes, .nroutes = 4};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	t.h = httpd_start(&c, &e);
+	t.silent_fd = net_listen("127.0.0.1", 0, &e);
+	if (!t.h || t.silent_fd < 0) return -1;
+	snprintf(t.base, sizeof t.base, "http://127.0.0.1:%u", httpd_port(t.h));
+	snprintf(t.silent, sizeof t.silent, "http://127.0.0.1:%u/x", net_port(t.silent_fd));
+	return 0;
+}
+
+static int stop_servers(void **state)
+{
+	(void)state;
+	close(t.silent_fd);
+	httpd_stop(t.h, SEC);
+	return 0;
+}
+
+static const char *url(const char *path)
+{
+	static char text[128];
+
+	snprintf(text, sizeof text, "%s%s", t.base, path);
+	return text;
+}
+
+/* ---- one blocking call ---- */
+
+static void does(struct httpc_opts o, const char *path, int status, const char *body)
+{
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+
+	o.url = url(path);
+	o.proxy = "";
+	if (!httpc_do(&o, &res, &e)) fail_msg("%s", e.msg);
+	assert_true(res.ok);
+	assert_int_equal(res.status, status);
+	assert_true(res.elapsed_ns > 0);
+	if (body && !str_eqc(buf_view(&res.body), body))
+		fail_msg("wanted \"%s\", got \"%.*s\"", body, STR_ARG(buf_view(&res.body)));
+	buf_free(&res.body);
+}
+
+static void options_reach_the_server(void **state)
+{
+	static const char *const headers[] = {"X-One: 1", "Content-Type: text/plain", NULL};
+
+	(void)state;
+	does((struct httpc_opts){0}, "/echo", 200, "GET");
+	does((struct httpc_opts){.user_agent = "larch/1"}, "/echo?q=%20", 200, "GET User-Agent=larch/1 q= ");
+	does((struct httpc_opts){.body = STR("hi"), .headers = headers}, "/echo", 200,
+	     "POST X-One=1 Content-Type=text/plain body=hi");
+	does((struct httpc_opts){.body = STR("hi"), .headers = headers, .method = "PUT"}, "/echo", 200,
+	     "PUT X-One=1 Content-Type=text/plain body=hi");
+	does((struct httpc_opts){.method = "DELETE"}, "/echo", 200, "DELETE");
+	does((struct httpc_opts){.method = "POST", .headers = headers}, "/echo", 200,
+	     "POST X-One=1 Content-Type=text/plain");
+	does((struct httpc_opts){.method = "HEAD"}, "/echo", 405, "");
+	does((struct httpc_opts){.user = "u", .password = "p:w"}, "/echo", 200, "GET Authorization=Basic dTpwOnc=");
+	does((struct httpc_opts){.bearer = "tok"}, "/echo", 200, "GET Authorization=Bearer tok");
+}
+
+static void large_upload_without_expect(void **state)
+{
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+	struct buf b = {0};
+	struct httpc_opts o = {.url = url("/echo"), .proxy = ""};
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) buf_c(&b, "abcdefgh");
+	o.body = buf_view(&b);
+	assert_true(httpc_do(&o, &res, &e));
+	assert_int_equal(res.status, 200);
+	assert_true(str_find(buf_view(&res.body), STR("Expect")) < 0);
+	assert_true(res.body.n > b.n);
+	buf_free(&b);
+	buf_free(&res.body);
+}
+
+static void redirects(void **state)
+{
+	(void)state;
+	does((struct httpc_opts){0}, "/moved", 200, "GET");
+	does((struct httpc_opts){.no_follow_redirects = true}, "/moved", 307, "moved");
+}
+
+static void what_the_answer_says(void **state)
+{
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+	struct httpc_opts o = {.url = url("/busy"), .proxy = ""};
+
+	(void)state;
+	assert_true(httpc_do(&o, &res, &e));
+	assert_int_equal(res.status, 429);
+	assert_int_equal(res.retry_after_s, 7);
+	assert_string_equal(res.content_type, "text/plain; charset=utf-8");
+	buf_free(&res.body);
+	o.url = url("/echo");
+	assert_true(httpc_do(&o, &res, &e));
+	assert_int_equal(res.retry_after_s, -1);
+	assert_string_equal(res.content_type, "application/x-echo");
+	buf_free(&res.body);
+}
+
+static void body_limit(void **state)
+{
+	struct httpc_opts o = {.proxy = "", .max_body = 99999};
+
+	(void)state;
+	for (int compressed = 0; compressed < 2; compressed++) {
+		struct httpc_result res;
+		struct err e = ERR_INIT;
+
+		o.url = url("/big");
+		o.compressed = compressed;
+		o.max_body = 99999;
+		assert_false(httpc_do(&o, &res, &e));
+		assert_int_equal(e.code, ERR_TOO_LARGE);
+		assert_true(str_ends(str_c(e.msg), STR("/big: the answer is larger than 99999 bytes")));
+		o.max_body = 100000;
+		assert_true(httpc_do(&o, &res, &e));
+		assert_int_equal(res.body.n, 100000);
+		buf_free(&res.body);
+	}
+}
+
+static void failures(void **state)
+{
+	static const struct {
+		const char *url;
+		enum err_code code;
+	} rows[] = {
+		{"", ERR_INVALID},
+		{"not a url", ERR_INVALID},
+		{"localhost:3100", ERR_INVALID},
+		{"ftp://127.0.0.1/x", ERR_INVALID},
+		{"file:///etc/passwd", ERR_INVALID},
+		{"http://no-such-host.invalid/", ERR_IO},
+	};
+	struct httpc_opts o = {.proxy = "", .timeout_ns = 50 * MS};
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	o.url = t.silent;
+	assert_false(httpc_do(&o, &res, &e));
+	assert_int_equal(e.code, ERR_TIMEOUT);
+	o.timeout_ns = 20 * SEC;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		o.url = rows[i].url;
+		assert_false(httpc_do(&o, &res, &e));
+		if (e.code != rows[i].code) fail_msg("%s: %s", rows[i].url, e.msg);
+		assert_int_equal(res.err.code, rows[i].code);
+	}
+}
+
+static void passwords_stay_out_of_errors(void **state)
+{
+	struct httpc_opts o = {.url = "http://me:geheim@no-such-host.invalid/x", .proxy = ""};
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_false(httpc_do(&o, &res, &e));
+	assert_true(str_find(str_c(e.msg), STR("geheim")) < 0);
+	assert_true(str_find(str_c(e.msg), STR("no-such-host.invalid/x")) > 0);
+}
+
+/* ---- on a loop ---- */
+
+struct counter {
+	struct loop *l;
+	struct httpc *c;
+	struct httpc_call *other; /* to cancel from a callback */
+	int left, ok, cancelled, codes[ERR_CODES];
+};
+
+static void count(void *ud, struct httpc_result *res)
+{
+	struct counter *n = ud;
+
+	if (res->ok && res->status == 200)
+		n->ok++;
+	else
+		n->codes[res->err.code]++;
+	if (--n->left == 0) loop_stop(n->l);
+}
+
+static void open_client(struct counter *n, struct clock *clock)
+{
+	struct err e = ERR_INIT;
+
+	*n = (struct counter){.l = loop_new(clock, &e)};
+	assert_non_null(n->l);
+	n->c = httpc_new(n->l, &e);
+	assert_non_null(n->c);
+}
+
+static void close_client(struct counter *n)
+{
+	httpc_free(n->c);
+	loop_free(n->l);
+}
+
+static struct httpc_call *send_to(struct counter *n, const char *to, int64_t timeout_ns)
+{
+	struct httpc_opts o = {.url = to, .proxy = "", .timeout_ns = timeout_ns};
+	struct err e = ERR_INIT;
+	struct httpc_call *call = httpc_send(n->c, &o, count, n, &e);
+
+	if (!call) fail_msg("%s", e.msg);
+	n->left++;
+	return call;
+}
+
+static void many_at_once(void **state)
+{
+	struct err e = ERR_INIT;
+	struct counter n;
+
+	(void)state;
+	open_client(&n, &clock_real);
+	for (int i = 0; i < CALLS; i++) send_to(&n, url("/echo"), 0);
+	assert_true(loop_run(n.l, &e));
+	assert_int_equal(n.ok, CALLS);
+	close_client(&n);
+}
+
+static void connections_are_reused(void **state)
+{
+	struct err e = ERR_INIT;
+	struct counter n;
+
+	(void)state;
+	open_client(&n, &clock_real);
+	t.npeers = 0;
+	for (int i = 0; i < 20; i++) {
+		send_to(&n, url("/echo"), 0);
+		assert_true(loop_run(n.l, &e));
+	}
+	assert_int_equal(n.ok, 20);
+	assert_int_equal(t.npeers, 1);
+	close_client(&n);
+}
+
+/* A fake clock stands still; the network's time does not. */
+static void timeouts_need_no_clock(void **state)
+{
+	struct clock_fake clock;
+	struct err e = ERR_INIT;
+	struct counter n;
+
+	(void)state;
+	clock_fake_init(&clock, 0, 1);
+	open_client(&n, &clock.base);
+	send_to(&n, t.silent, 50 * MS);
+	assert_true(loop_run(n.l, &e));
+	assert_int_equal(n.codes[ERR_TIMEOUT], 1);
+	close_client(&n);
+}
+
+static void refused_connection(void **state)
+{
+	struct err e = ERR_INIT;
+	struct counter n;
+	char to[64];
+	int fd = net_listen("127.0.0.1", 0, &e);
+
+	(void)state;
+	snprintf(to, sizeof to, "http://127.0.0.1:%u/", net_port(fd));
+	close(fd);
+	open_client(&n, &clock_real);
+	send_to(&n, to, 0);
+	assert_true(loop_run(n.l, &e));
+	assert_int_equal(n.codes[ERR_IO], 1);
+	close_client(&n);
+}
+
+static void cancel_other(void *ud, struct httpc_result *res)
+{
+	struct counter *n = ud;
+
+	httpc_cancel(n->other);
+	n->left--; /* it will not be counted */
+	count(ud, res);
+}
+
+static void cancelling(void **state)
+{
+	struct httpc_opts o = {.url = url("/echo"), .proxy = ""};
+	struct err e = ERR_INIT;
+	struct counter n;
+
+	(void)state;
+	open_client(&n, &clock_real);
+	n.other = send_to(&n, t.silent, 0);
+	n.left++;
+	assert_non_null(httpc_send(n.c, &o, cancel_other, &n, &e));
+	assert_true(loop_run(n.l, &e));
+	assert_int_equal(n.ok, 1);
+	/* What still runs when the client goes is told so. */
+	send_to(&n, t.silent, 0);
+	send_to(&n, t.silent, 0);
+	loop_step(n.l, 0);
+	close_client(&n);
+	assert_int_equal(n.codes[ERR_CANCELLED], 2);
+}
+
+static void again(void *ud, struct httpc_result *res)
+{
+	struct counter *n = ud;
+
+	if (n->left > 1) {
+		struct httpc_opts o = {.url = url("/echo"), .proxy = ""};
+		struct err e = ERR_INIT;
+
+		assert_non_null(httpc_send(n->c, &o, again, n, &e));
+	}
+	count(ud, res);
+}
+
+static void callbacks_may_send(void **state)
+{
+	struct httpc_opts o = {.url = url("/echo"), .proxy = ""};
+	struct err e = ERR_INIT;
+	struct counter n;
+
+	(void)state;
+	open_client(&n, &clock_real);
+	n.left = 10;
+	assert_non_null(httpc_send(n.c, &o, again, &n, &e));
+	assert_true(loop_run(n.l, &e));
+	assert_int_equal(n.ok, 10);
+	close_client(&n);
+}
+
+static void escapes(void **state)
+{
+	struct buf b = {0};
+
+	(void)state;
+	httpc_escape(&b, STR("{a=\"b c\"}+\0\xff-_.~/"));
+	assert_true(str_eqc(buf_view(&b), "%7Ba%3D%22b%20c%22%7D%2B%00%FF-_.~%2F"));
+	buf_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_reach_the_server),
+		cmocka_unit_test(large_upload_without_expect),
+		cmocka_unit_test(redirects),
+		cmocka_unit_test(what_the_answer_says),
+		cmocka_unit_test(body_limit),
+		cmocka_unit_test(failures),
+		cmocka_unit_test(passwords_stay_out_of_errors),
+		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(connections_are_reused),
+		cmocka_unit_test(timeouts_need_no_clock),
+		cmocka_unit_test(refused_connection),
+		cmocka_unit_test(cancelling),
+		cmocka_unit_test(callbacks_may_send),
+		cmocka_unit_test(escapes),
+	};
+
+	return cmocka_run_group_tests(tests, start_servers, stop_servers);
+}
