@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* gotime: times written and read with Go's reference layouts (https://pkg.go.dev/time#pkg-constants), such as
- * "2006-01-02T15:04:05.000Z07:00", and time zones by IANA name.
+ * "2006-01-02T15:04:05.000Z07:00".
  *
  * A layout is compiled once into elements; parsing and formatting then make one pass. As in Go: a fraction after
  * seconds is accepted although the layout has none, "." and "," both start one, the weekday is not cross-checked,
  * all input must be consumed, and a zone abbreviation that the location does not know counts as offset 0. Layouts
- * and zones are immutable once made; any thread. Zone rules come from the system's zoneinfo (TZif, RFC 8536). */
+ * are immutable once made; any thread. */
 #ifndef LARCH_COMMON_GOTIME_H
 #define LARCH_COMMON_GOTIME_H
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/tz.h"
 
 struct gotime_layout;
-struct gotime_zone;
 
 /* The text of a layout's alias ("RFC3339Nano", "ANSIC", …), or s itself when it is none. */
 struct str gotime_alias(struct str s);
@@ -22,17 +22,13 @@ struct gotime_layout *gotime_layout_new(struct str layout);
 void gotime_layout_free(struct gotime_layout *l);
 bool gotime_layout_has_year(const struct gotime_layout *l);
 
-/* "UTC", "" and "Local" (the system's), "Europe/Berlin". Error: "unknown time zone Mars/X". */
-struct gotime_zone *gotime_zone_new(struct str name, struct err *e);
-void gotime_zone_free(struct gotime_zone *z);
-
 /* zone (NULL: UTC) applies when the text has no offset. A layout without a year gives year 0. False: the text is
  * not of that layout, with Go's words in e: `parsing time "x" as "2006": cannot parse "x" as "2006"`. */
-bool gotime_parse(const struct gotime_layout *l, const struct gotime_zone *zone, struct str text, int64_t *ns, struct err *e);
+bool gotime_parse(const struct gotime_layout *l, const struct tz *zone, struct str text, int64_t *ns, struct err *e);
 /* The same for layouts without a year, which is taken from now: December read in January is of last year,
  * January read in December of next year. */
-bool gotime_parse_near(const struct gotime_layout *l, const struct gotime_zone *zone, struct str text, int64_t now, int64_t *ns,
+bool gotime_parse_near(const struct gotime_layout *l, const struct tz *zone, struct str text, int64_t now, int64_t *ns,
                        struct err *e);
-void gotime_format(const struct gotime_layout *l, const struct gotime_zone *zone, int64_t ns, struct buf *out);
+void gotime_format(const struct gotime_layout *l, const struct tz *zone, int64_t ns, struct buf *out);
 
 #endif
