@@ -85,7 +85,7 @@ static enum elem element_at(struct str s, size_t *n)
 struct gotime_layout *gotime_layout_new(struct str layout)
 {
 	struct gotime_layout *l = mem_zalloc(sizeof *l);
-	size_t cap = 0, literal = 0, n;
+	size_t cap = 0, literal = 0, n = 1;
 	l->text = mem_str(layout);
 	for (size_t i = 0; i <= layout.n; i += n) {
 		enum elem el = i < layout.n ? element_at(str_from(l->text, i), &n) : LITERAL;
