@@ -88,6 +88,12 @@ UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/*/test
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(patsubst tests/integration/%.c,$(O)/tests/%.so,$(wildcard tests/integration/*.c))
 
+# RE2 (C++) is only a reference in a test.
+LIBS_test_regex_re2 := -lre2 -lstdc++
+$(O)/obj/tests/unit/common/re2_shim.o: tests/unit/common/re2_shim.cc
+	$(call say,CXX,$<)mkdir -p $(@D) && $(CXX) -std=c++17 $(SAN) $(CFLAGS) -c -o $@ $<
+$(O)/tests/unit/common/test_regex_re2: $(O)/obj/tests/unit/common/re2_shim.o
+
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(ARCHIVES)
 	$(call say,LD,$@)mkdir -p $(@D) && $(LINK) -lcmocka $(LIBS_$(notdir $@))
 $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay.o $(ARCHIVES)

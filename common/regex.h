@@ -23,7 +23,9 @@ enum {
 	REGEX_ICASE = 4     /* (?i) from the start */
 };
 
-struct regex_span { ssize_t from, to; }; /* byte offsets; -1, -1: the group did not take part */
+struct regex_span {
+	ssize_t from, to;
+}; /* byte offsets; -1, -1: the group did not take part */
 
 struct regex *regex_new(struct str pattern, unsigned flags, struct err *e);
 void regex_free(struct regex *re);
@@ -33,8 +35,8 @@ bool regex_match(const struct regex *re, struct str s);
 /* First match at or after `start`: spans[0] is the whole match, spans[1..] groups (up to n). */
 bool regex_exec(const struct regex *re, struct str s, size_t start, struct regex_span *spans, size_t n);
 
-size_t regex_groups(const struct regex *re);                    /* capture groups, without group 0 */
-struct str regex_group_name(const struct regex *re, size_t i);  /* 1-based; n == 0: unnamed */
+size_t regex_groups(const struct regex *re);                        /* capture groups, without group 0 */
+struct str regex_group_name(const struct regex *re, size_t i);      /* 1-based; n == 0: unnamed */
 ssize_t regex_group_index(const struct regex *re, struct str name); /* first such group or -1 */
 struct str regex_source(const struct regex *re);
 bool regex_matches_empty(const struct regex *re); /* regex_match(re, "") */
@@ -43,7 +45,8 @@ bool regex_matches_empty(const struct regex *re); /* regex_match(re, "") */
 bool regex_literals(const struct regex *re, void (*fn)(struct str lit, void *ud), void *ud);
 
 /* Go's Regexp.Expand: $1, ${1}, $name, ${name}, $$; appends. */
-void regex_expand(const struct regex *re, struct str tmpl, struct str s, const struct regex_span *spans, struct buf *out);
+void regex_expand(const struct regex *re, struct str tmpl, struct str s, const struct regex_span *spans,
+		  struct buf *out);
 /* Go's ReplaceAllString (with expansion) / ReplaceAllLiteralString; appends to out. */
 void regex_replace(const struct regex *re, struct str s, struct str repl, bool literal, struct buf *out);
 
