@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/client.h"
+
+#include "common/httpc.h"
+#include "common/units.h"
+
+#include <time.h>
+
+#define PUSH_TRIES  6
+#define FIRST_PAUSE (500 * UNITS_MS) /* doubled from try to try */
+#define HEADERS_MAX 5
+
+void client_arg(struct buf *query, const char *name, struct str value)
+{
+	buf_ch(query, query->n ? '&' : '?');
+	httpc_escape(query, str_c(name));
+	buf_ch(query, '=');
+	httpc_escape(query, value);
+}
+
+void client_arg_i64(struct buf *query, const char *name, int64_t value)
+{
+	struct buf text = {0};
+
+	buf_i64(&text, value);
+	client_arg(query, name, buf_view(&text));
+	buf_free(&text);
+}
+
+struct request {
+	struct buf url, tenant;
+	const char *headers[HEADERS_MAX];
+	struct httpc_opts opts;
+};
+
+static void request_init(struct request *q, struct cli *c, const char *path, struct str query, const char *content_type)
+{
+	struct str server = str_c(c->o.server);
+	size_t n = 0;
+
+	*q = (struct request){0};
+	while (server.n && server.p[server.n - 1] == '/') server.n--;
+	if (str_find(server, STR("://")) < 0) buf_c(&q->url, "http://");
+	buf_str(&q->url, server);
+	buf_c(&q->url, path);
+	buf_str(&q->url, query);
+	if (c->o.tenant) {
+		buf_printf(&q->tenant, "X-Scope-OrgID: %s", c->o.tenant);
+		q->headers[n++] = buf_cstr(&q->tenant);
+	}
+	if (content_type) q->headers[n++] = content_type;
+	q->headers[n++] = "X-Query-Tags: Source=larchctl";
+	q->opts = (struct httpc_opts){.url = buf_cstr(&q->url),
+				      .headers = q->headers,
+				      .timeout_ns = c->o.timeout_ns,
+				      .max_body = CLIENT_ANSWER_MAX,
+				      .compressed = true,
+				      .user_agent = "larchctl/" LARCH_VERSION};
+}
+
+static void request_fini(struct request *q)
+{
+	buf_free(&q->url);
+	buf_free(&q->tenant);
+}
+
+/* True when the answer is 2xx; else *e has the server's text. */
+static bool accepted(const struct request *q, const struct httpc_result *res, struct err *e)
+{
+	struct str text = str_trim(buf_view(&res->body));
+
+	if (res->status / 100 == 2) return true;
+	return err_set(e, ERR_UNPROCESSABLE, "%s answered %d: %.*s", q->opts.url, res->status, STR_ARG(text));
+}
+
+bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e)
+{
+	struct httpc_result res;
+	struct request q;
+	bool ok;
+
+	request_init(&q, c, path, query, NULL);
+	ok = httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	if (ok) {
+		buf_free(answer);
+		*answer = res.body;
+		res.body = (struct buf){0};
+	}
+	buf_free(&res.body);
+	request_fini(&q);
+	return ok;
+}
+
+static bool worth_another_try(const struct httpc_result *res)
+{
+	if (!res->ok) return res->err.code == ERR_IO || res->err.code == ERR_TIMEOUT;
+	return res->status == 429 || res->status / 100 == 5;
+}
+
+static void pause_ns(int64_t ns)
+{
+	struct timespec t = {.tv_sec = ns / UNITS_SEC, .tv_nsec = ns % UNITS_SEC};
+
+	nanosleep(&t, NULL);
+}
+
+bool client_push(struct cli *c, const char *content_type, struct str body, struct err *e)
+{
+	int64_t wait = FIRST_PAUSE;
+	struct request q;
+	bool ok = false;
+
+	request_init(&q, c, "/loki/api/v1/push", STR(""), content_type);
+	q.opts.body = body;
+	for (int try = 1;; try++) {
+		struct httpc_result res;
+		bool again;
+
+		ok = httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+		again = !ok && try < PUSH_TRIES && worth_another_try(&res);
+		buf_free(&res.body);
+		if (!again) break;
+		cli_note(c, "%s; trying again in %.2g s", e->msg, (double)wait / 1e9);
+		pause_ns(wait);
+		wait *= 2;
+	}
+	request_fini(&q);
+	return ok;
+}

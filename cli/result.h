@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* result: answers of Loki's API as C values.
+ *
+ * Everything borrows from the answer's text or lives in the arena. What does not look like such an answer is
+ * ERR_CORRUPT with the byte where it stops looking so. Pure; any thread; linear. Source: spec of the HTTP API. */
+#ifndef LARCH_CLI_RESULT_H
+#define LARCH_CLI_RESULT_H
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/labels.h"
+
+enum result_kind { RESULT_STREAMS, RESULT_MATRIX, RESULT_VECTOR, RESULT_SCALAR };
+
+struct result_entry {
+	int64_t ts;
+	const struct labels *labels;
+	struct str line;
+	size_t order; /* place in the answer */
+};
+
+struct result_sample {
+	int64_t ts; /* ns */
+	const struct labels *labels;
+	struct str value; /* as the server wrote it */
+};
+
+struct result_strings {
+	struct str *v;
+	size_t n, cap;
+};
+
+struct result {
+	enum result_kind kind;
+	struct result_entry *entries; /* STREAMS */
+	size_t nentries, entries_cap;
+	struct result_sample *samples; /* the others */
+	size_t nsamples, samples_cap;
+	struct result_strings warnings;
+};
+
+/* query and query_range */
+bool result_parse(struct arena *a, struct str text, struct result *out, struct err *e);
+/* By time, as in the answer where times are equal. */
+void result_sort(struct result *r, bool forward);
+/* labels and label values: no data is an empty list */
+bool result_parse_strings(struct arena *a, struct str text, struct result_strings *out, struct err *e);
+
+struct result_series {
+	struct labels *v;
+	size_t n, cap;
+};
+bool result_parse_series(struct arena *a, struct str text, struct result_series *out, struct err *e);
+
+#endif
