@@ -130,9 +130,9 @@ SECONDS ?= 60
 fuzz: ## run the fuzzers with clang's libFuzzer, SECONDS each; T=fuzz_name runs one
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) O=build/fuzz CC=$(CLANG) CFLAGS='-O1 -g' libfuzzers
 	$(Q)for f in $(or $(T),$(FUZZ)); do mkdir -p build/fuzz/corpus/$$f tests/fuzz/corpus/$$f; \
-		echo "== $$f"; build/fuzz/libfuzzer/$$f -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 \
+		echo "== $$f"; build/fuzz/libfuzzer/$$f -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build/fuzz/ \
 		build/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
-libfuzzers: $(FUZZ:%=$(O)/libfuzzer/%)
+libfuzzers: $(patsubst %,$(O)/libfuzzer/%,$(or $(T),$(FUZZ)))
 bench: all ## figures of agent and server against a yardstick measured in the same run; never fails
 	$(Q)tests/bench/run $(O) $(BENCH_ARGS)
 demo: deps ## build, start server and agent on real logs, show queries and answers, print the URL

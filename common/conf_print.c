@@ -11,6 +11,14 @@ static void indent(struct buf *out, int n)
 	for (int i = 0; i < n; i++) buf_ch(out, ' ');
 }
 
+/* A plain scalar of a block may hold what would end it in a flow. */
+static bool is_flow_safe(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!s.p[i] || strchr(",[]{}#:\n", s.p[i])) return false;
+	return true;
+}
+
 /* Flow form. budget bounds what a bomb of aliases may print. */
 static void print_node(const struct yaml *n, struct buf *out, size_t *budget)
 {
@@ -18,7 +26,7 @@ static void print_node(const struct yaml *n, struct buf *out, size_t *budget)
 	--*budget;
 	if (yaml_is_null(n)) {
 		buf_c(out, "null");
-	} else if (n->kind == YAML_SCALAR && n->plain) {
+	} else if (n->kind == YAML_SCALAR && n->plain && is_flow_safe(n->text)) {
 		buf_str(out, n->text);
 	} else if (n->kind == YAML_SCALAR) {
 		yaml_print_str(out, n->text);

@@ -390,13 +390,13 @@ static void prints(void **state)
 				   "    password: <secret>\n"
 				   "    batchwait: 1s\n"
 				   "    batchsize: 1MB\n"
-				   "stages: [{cri: {}}, {x: \"a: b\", n: null}]\n";
+				   "stages: [{cri: {}}, {x: \"a: b\", n: null, y: \"p, q]\"}]\n";
 	assert_true(
 		decode(f, &table,
 		       "auth: no\nport: 31\nlevel: WARN\nnames: [single, 'a: b']\nlabels: {a: yes}\nwal: {dir: /x}\n"
 		       "limits_config: {max_entries_limit_per_query: 2.5, max_age: 36h}\n"
 		       "clients: [{url: http://x, batchwait: 90m, batchsize: 1536KB}, {url: y, password: p}]\n"
-		       "stages: [{cri: {}}, {x: 'a: b', n: }]\nring: 5\n"));
+		       "stages:\n- cri: {}\n- x: 'a: b'\n  n:\n  y: p, q]\nring: 5\n"));
 	struct buf b = {0};
 	conf_print(&table, &f->s, &b);
 	assert_string_equal(buf_cstr(&b), want);
