@@ -465,7 +465,7 @@ void buf_f64_g(struct buf *b, double v)
 	if (!begin_f64(b, &v)) return;
 	shortest(v, &o);
 	int exp10 = o.point - 1;
-	if (exp10 >= -4 && exp10 < 21) {
+	if (exp10 >= -4 && exp10 < 6) {
 		put_fixed(b, &o);
 		return;
 	}

@@ -72,7 +72,7 @@ void buf_quote(struct buf *b, struct str s);
 bool buf_unquote(struct buf *b, struct str literal);
 /* Go's strconv.FormatFloat(v, 'f', -1, 64): shortest digits that round-trip, no exponent; NaN, +Inf, -Inf. */
 void buf_f64(struct buf *b, double v);
-/* Go's 'g' with shortest digits and exponent thresholds of fmt %v (exponent < -4 || >= 21). */
+/* Go's FormatFloat(v, 'g', -1, 64), which is fmt's %v: shortest digits, an exponent where it is below -4 or at least 6. */
 void buf_f64_g(struct buf *b, double v);
 
 #endif
