@@ -6,8 +6,9 @@
  * afterwards and shared between threads. template_run() appends to `out`; on failure what was appended is taken
  * back. Values are small tagged unions whose text borrows from the data, the template, or the run's arena.
  * Text of nothing but literals and {{.field}} (the common case) costs one lookup and one copy per field.
- * A run is bounded: TEMPLATE_MAX_OUTPUT bytes of output, TEMPLATE_MAX_STEPS evaluated nodes, TEMPLATE_MAX_DEPTH
- * nested templates. Error texts are Go's ("template: line:1:3: executing \"line\" at <…>: …"). */
+ * A run is bounded: TEMPLATE_MAX_OUTPUT bytes of output, TEMPLATE_MAX_STEPS evaluated nodes, TEMPLATE_MAX_MEMORY
+ * bytes of temporary values, TEMPLATE_MAX_DEPTH nested templates. Error texts are Go's ("template: line:1:3: executing
+ * \"line\" at <…>: …"). */
 #ifndef LARCH_PIPELINE_TEMPLATE_H
 #define LARCH_PIPELINE_TEMPLATE_H
 
@@ -17,6 +18,7 @@
 
 #define TEMPLATE_MAX_OUTPUT (1 << 20)
 #define TEMPLATE_MAX_STEPS  100000
+#define TEMPLATE_MAX_MEMORY (8 << 20) /* of the arena, in one run */
 #define TEMPLATE_MAX_DEPTH  100
 
 enum tval_kind {
@@ -28,8 +30,7 @@ enum tval_kind {
 	TVAL_TIME, /* num is ns since the epoch; printed in UTC */
 	TVAL_LIST,
 	TVAL_MAP,
-	TVAL_DATA,   /* the dot a run starts with: a map of which only the vtable knows the members */
-	TVAL_MISSING /* a map has no such key: prints "<no value>" */
+	TVAL_DATA /* the dot a run starts with: a map of which only the vtable knows the members */
 };
 
 struct tval {
@@ -66,11 +67,13 @@ struct template_data {
 	int64_t ts;      /* __timestamp__, ns */
 };
 
-/* A function of templates. argc has been checked against min and max (max -1: any number). */
+/* A function of templates. `args` has a letter for each parameter: s string, i int, f float, b bool, t time, m map, l
+ * list, a anything (NIL too); a "*" behind the last: any number of it. fn gets arguments that have been checked and
+ * converted accordingly. Its errors are plain texts; the run puts place and name in front. */
 struct template_run;
 struct template_func {
 	const char *name;
-	signed char min, max;
+	const char *args;
 	bool (*fn)(struct template_run *r, const struct tval *argv, size_t argc, struct tval *out, struct err *e);
 };
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/digest.h"
+
+static uint32_t rotl(uint32_t v, unsigned n) { return v << n | v >> (32 - n); }
+static uint32_t rotr(uint32_t v, unsigned n) { return v >> n | v << (32 - n); }
+static uint32_t be32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Feeds s to a function of 64-byte blocks, with SHA-1's and SHA-2's padding: 0x80, zeros, length in bits. */
+static void blocks(struct str s, uint32_t *state, void (*block)(uint32_t *state, const unsigned char *p))
+{
+	unsigned char last[128] = {0};
+	size_t i = 0;
+	for (; i + 64 <= s.n; i += 64) block(state, (const unsigned char *)s.p + i);
+	size_t rest = s.n - i, padded = rest < 56 ? 64 : 128;
+	if (rest) memcpy(last, s.p + i, rest);
+	last[rest] = 0x80;
+	for (unsigned k = 0; k < 8; k++) last[padded - 1 - k] = (unsigned char)((uint64_t)s.n * 8 >> 8 * k);
+	for (size_t k = 0; k < padded; k += 64) block(state, last + k);
+}
+
+static void give(const uint32_t *state, size_t words, unsigned char *out)
+{
+	for (size_t i = 0; i < words * 4; i++) out[i] = (unsigned char)(state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void sha1_block(uint32_t *state, const unsigned char *p)
+{
+	uint32_t w[80], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+	for (int i = 0; i < 80; i++)
+		w[i] = i < 16 ? be32(p + 4 * i) : rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+	for (int i = 0; i < 80; i++) {
+		uint32_t f, k;
+		if (i < 20)
+			f = (b & c) | (~b & d), k = 0x5a827999;
+		else if (i < 40)
+			f = b ^ c ^ d, k = 0x6ed9eba1;
+		else if (i < 60)
+			f = (b & c) | (b & d) | (c & d), k = 0x8f1bbcdc;
+		else
+			f = b ^ c ^ d, k = 0xca62c1d6;
+		uint32_t t = rotl(a, 5) + f + e + k + w[i];
+		e = d, d = c, c = rotl(b, 30), b = a, a = t;
+	}
+	state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e;
+}
+
+void digest_sha1(struct str s, unsigned char out[DIGEST_SHA1])
+{
+	uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+	blocks(s, state, sha1_block);
+	give(state, 5, out);
+}
+
+static const uint32_t sha256_k[64] = {
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+	0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static void sha256_block(uint32_t *state, const unsigned char *p)
+{
+	uint32_t w[64], v[8];
+	for (int i = 0; i < 16; i++) w[i] = be32(p + 4 * i);
+	for (int i = 16; i < 64; i++) {
+		uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
+		uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
+		w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+	}
+	memcpy(v, state, sizeof v);
+	for (int i = 0; i < 64; i++) {
+		uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25), ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
+		uint32_t t1 = v[7] + s1 + ch + sha256_k[i] + w[i];
+		uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
+		uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+		memmove(v + 1, v, 7 * sizeof *v);
+		v[4] += t1;
+		v[0] = t1 + t2;
+	}
+	for (int i = 0; i < 8; i++) state[i] += v[i];
+}
+
+void digest_sha256(struct str s, unsigned char out[DIGEST_SHA256])
+{
+	uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+			     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+	blocks(s, state, sha256_block);
+	give(state, 8, out);
+}
+
+/* ---- Keccak-f[1600]; lane (x, y) is a[x + 5y] ---- */
+
+static uint64_t rotl64(uint64_t v, unsigned n) { return n ? v << n | v >> (64 - n) : v; }
+
+/* One bit of the round constants: rc(t) of FIPS 202, an LFSR. */
+static bool round_bit(unsigned *lfsr)
+{
+	bool bit = *lfsr & 1;
+	*lfsr = *lfsr << 1 ^ (*lfsr & 0x80 ? 0x171 : 0);
+	return bit;
+}
+
+static void keccak(uint64_t a[25])
+{
+	unsigned lfsr = 1;
+	for (int round = 0; round < 24; round++) {
+		uint64_t c[5], b[25];
+		for (int x = 0; x < 5; x++) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+		for (int i = 0; i < 25; i++) a[i] ^= c[(i + 4) % 5] ^ rotl64(c[(i + 1) % 5], 1);
+		/* rho and pi: lane (x, y) turns by the next triangular number and goes to (y, 2x + 3y). */
+		b[0] = a[0];
+		for (int t = 0, x = 1, y = 0; t < 24; t++) {
+			int to_y = (2 * x + 3 * y) % 5;
+			b[y + 5 * to_y] = rotl64(a[x + 5 * y], (unsigned)((t + 1) * (t + 2) / 2 % 64));
+			x = y;
+			y = to_y;
+		}
+		for (int i = 0; i < 25; i++) a[i] = b[i] ^ (~b[i / 5 * 5 + (i + 1) % 5] & b[i / 5 * 5 + (i + 2) % 5]);
+		for (int j = 0; j < 7; j++)
+			if (round_bit(&lfsr)) a[0] ^= UINT64_C(1) << ((1 << j) - 1);
+	}
+}
+
+void digest_sha3_256(struct str s, unsigned char out[DIGEST_SHA3_256])
+{
+	enum { RATE = 136 };
+	uint64_t a[25] = {0};
+	size_t at = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		a[at / 8] ^= (uint64_t)(unsigned char)s.p[i] << 8 * (at % 8);
+		if (++at == RATE) {
+			keccak(a);
+			at = 0;
+		}
+	}
+	a[at / 8] ^= UINT64_C(6) << 8 * (at % 8);
+	a[(RATE - 1) / 8] ^= UINT64_C(0x80) << 8 * ((RATE - 1) % 8);
+	keccak(a);
+	for (size_t i = 0; i < DIGEST_SHA3_256; i++) out[i] = (unsigned char)(a[i / 8] >> 8 * (i % 8));
+}
