@@ -83,10 +83,11 @@ enum logql_filter_kind {
 
 enum logql_cmp { LOGQL_CMP_EQ, LOGQL_CMP_NEQ, LOGQL_CMP_GT, LOGQL_CMP_GTE, LOGQL_CMP_LT, LOGQL_CMP_LTE };
 
-struct logql_simple_regex; /* server/logql/simple_regex.h */
+struct logql_simple_regex; /* server/logql/simple_regex.h: run it with simple_regex_match() */
 
 struct logql_filter {
 	enum logql_filter_kind kind;
+	unsigned depth; /* 1 for leaves */
 	struct logql_span span;
 	struct str label; /* leaves */
 	union {
@@ -105,7 +106,8 @@ struct logql_filter {
 			int64_t dur;          /* DURATION, ns */
 			uint64_t bytes;       /* BYTES */
 			struct str ip;        /* IP: the text */
-			struct ipfilter addr; /* IP: set by logql_compile */
+			struct ipfilter addr; /* IP */
+			bool addr_ok;         /* IP: false: the text is no address, so no line passes */
 		};
 	};
 };
@@ -221,7 +223,7 @@ enum logql_kind {
 };
 
 struct logql_grouping {
-	bool present; /* written at all: by () differs from nothing only in printing `without ()` */
+	bool present; /* by () makes one group; nothing at all keeps a range function's series apart */
 	bool without;
 	struct str *names;
 	size_t n;
@@ -246,14 +248,15 @@ struct logql_expr {
 		struct logql_log *log; /* LOG */
 		struct {
 			enum logql_range_fn fn;
-			bool has_param;
-			double param; /* quantile_over_time */
+			struct str param_text; /* as written; n == 0: none */
+			double param;          /* quantile_over_time */
 			struct logql_range *range;
 			struct logql_grouping grouping;
 		} range_agg;
 		struct {
 			enum logql_vector_fn fn;
-			int64_t param; /* topk, bottomk, approx_topk: k >= 1; else 0 */
+			struct str param_text; /* as written; n == 0: none */
+			int64_t param;         /* topk, bottomk, approx_topk: k >= 1; else 0 */
 			struct logql_expr *expr;
 			struct logql_grouping grouping;
 		} vector_agg;
