@@ -131,8 +131,9 @@ static bool read_sample(struct reader *d, void *ud)
 
 	(void)ud;
 	if (!want(d, JSON_NUMBER, "a time in seconds")) return false;
-	if (!str_to_f64(d->j.text, &seconds) || !(fabs(seconds) < 1e15)) return unlike(d, "a time in seconds");
+	if (!str_to_f64(d->j.text, &seconds)) return unlike(d, "a time in seconds");
 	if (fabs(seconds) > 1e11) seconds /= 1000;
+	if (!(fabs(seconds) < 9e9)) return unlike(d, "a time in seconds");
 	s.ts = llround(seconds * 1000) * UNITS_MS;
 	if (!string(d, &s.value) || !want(d, JSON_ARR_CLOSE, "the end of a sample")) return false;
 	*ARENA_PUSH(d->a, d->r->samples, d->r->nsamples, d->r->samples_cap) = s;
