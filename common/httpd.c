@@ -16,15 +16,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define FORM_MAX         ((size_t)64 << 10)  /* body of a route that asks for none */
-#define HEADERS_MAX      ((size_t)128 << 10) /* request line, headers and the library's own records of one connection */
-#define FIRST_CHUNK      ((size_t)64 << 10)  /* first reservation for a body of unknown length */
-#define DRAIN_MAX        ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
-#define GZIP_MIN         1024                  /* smaller answers are sent as they are */
-#define GZIP_LEVEL       1                     /* an answer is read once */
-#define PARAMS_MAX       4
-#define FLUSH_NS         (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
-#define STATUS_CANCELLED 499
+#define FORM_MAX    ((size_t)64 << 10)    /* body of a route that asks for none */
+#define HEADERS_MAX ((size_t)128 << 10)   /* request line, headers and the library's own records of one connection */
+#define FIRST_CHUNK ((size_t)64 << 10)    /* first reservation for a body of unknown length */
+#define DRAIN_MAX   ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
+#define GZIP_MIN    1024                  /* smaller answers are sent as they are */
+#define GZIP_LEVEL  1                     /* an answer is read once */
+#define PARAMS_MAX  4
+#define FLUSH_NS    (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
+#define WAKE_MS     100
 
 enum req_state {
 	REQ_READING, /* the library's thread owns it */
@@ -37,12 +37,20 @@ struct answer_header {
 	const char *name, *value;
 };
 
+/* A connection, from accept to close. Under h->lock. */
+struct peer {
+	struct peer *prev, *next;
+	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
+	int fd;      /* open as long as the peer is listed */
+	bool hung_up;
+	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
+};
+
 struct httpd_req {
 	struct httpd *h;
 	struct MHD_Connection *conn;
-	struct httpd_req *prev, *next; /* h->all; under h->lock */
-	uint64_t id;                   /* what the watcher knows it by: a pointer could be stale */
-	enum req_state state;          /* written under h->lock */
+	struct peer *peer;
+	enum req_state state; /* written under h->lock */
 	_Atomic bool cancelled;
 	bool begun;
 	bool close_early; /* refused, and the rest of the body is not worth reading */
@@ -60,7 +68,7 @@ struct httpd_req {
 	size_t nparams;
 	struct buf body;
 	size_t reserved; /* of the budget, for body */
-	char peer[NET_TEXT];
+	char from[NET_TEXT];
 	struct answer_header *headers;
 	int status;
 	struct MHD_Response *response;
@@ -82,9 +90,12 @@ struct httpd {
 
 	pthread_mutex_t lock; /* what follows; a leaf: nothing is called while it is held */
 	pthread_cond_t change;
-	struct httpd_req *all;
-	size_t running; /* suspended, or about to be or just were */
-	bool refusing;  /* nothing starts any more */
+	struct peer *peers;
+	size_t hung_up;  /* of them */
+	size_t requests; /* from request line to completion … */
+	size_t running;  /* … suspended, or about to be or just were … */
+	size_t answered; /* … with an answer on its way */
+	bool refusing;   /* nothing starts any more */
 	uint64_t next_id;
 };
 
@@ -201,14 +212,13 @@ void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf 
 {
 	struct httpd *h = r->h;
 	struct MHD_Connection *conn = r->conn;
-	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	make_response(r, status, ctype, body);
 	release_body(r);
 	report_done(r);
 	pthread_mutex_lock(&h->lock);
-	epoll_ctl(h->watch_ep, EPOLL_CTL_DEL, fd->connect_fd, NULL);
 	r->state = REQ_ANSWERED;
+	h->answered++;
 	pthread_mutex_unlock(&h->lock);
 	MHD_resume_connection(conn); /* r may be gone from here on; h is not while it counts as running */
 	pthread_mutex_lock(&h->lock);
@@ -366,14 +376,14 @@ static void check_length(struct httpd_req *r, uint64_t length)
 /* Headers are complete. */
 static void begin(struct httpd_req *r, const char *method)
 {
-	const union MHD_ConnectionInfo *from = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *addr = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct str length = httpd_header(r, "Content-Length");
 	bool chunked = httpd_header(r, "Transfer-Encoding").p;
 	uint64_t n = 0;
 
 	r->begun = true;
 	r->method = method;
-	if (from && from->client_addr) net_print(from->client_addr, r->peer);
+	if (addr && addr->client_addr) net_print(addr->client_addr, r->from);
 	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
 	if (find_route(r) && n) check_length(r, n);
 	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
@@ -409,17 +419,14 @@ static bool take_body(struct httpd_req *r, const char *p, size_t n)
 static bool hand_over(struct httpd_req *r)
 {
 	struct httpd *h = r->h;
-	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = r->id};
 	bool refused;
 
 	pthread_mutex_lock(&h->lock);
 	refused = h->refusing;
 	if (!refused) {
 		r->state = REQ_RUNNING;
+		atomic_store(&r->cancelled, r->peer->hung_up);
 		h->running++;
-		/* Failing only loses the notice of a hang-up. */
-		epoll_ctl(h->watch_ep, EPOLL_CTL_ADD, fd->connect_fd, &ev);
 	}
 	pthread_mutex_unlock(&h->lock);
 	if (refused) {
@@ -477,14 +484,13 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
 	}
 	r->h = h;
 	r->conn = conn;
+	r->peer = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	r->started = clock_mono(&clock_real);
 	arena_init(&r->mem, 0);
 	r->target = arena_str(&r->mem, str_c(target));
 	pthread_mutex_lock(&h->lock);
-	r->id = ++h->next_id;
-	r->next = h->all;
-	if (r->next) r->next->prev = r;
-	h->all = r;
+	r->peer->req = r;
+	h->requests++;
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
@@ -498,17 +504,53 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	if (!r) return;
 	*con_cls = NULL;
 	pthread_mutex_lock(&h->lock);
-	if (r->prev)
-		r->prev->next = r->next;
-	else
-		h->all = r->next;
-	if (r->next) r->next->prev = r->prev;
+	r->peer->req = NULL;
+	h->requests--;
+	if (r->state == REQ_ANSWERED) h->answered--;
 	pthread_cond_broadcast(&h->change);
 	pthread_mutex_unlock(&h->lock);
 	release_body(r);
 	if (r->response) MHD_destroy_response(r->response);
 	arena_free(&r->mem);
 	free(r);
+}
+
+static void peer_open(struct httpd *h, struct MHD_Connection *conn, void **ctx)
+{
+	struct peer *p = mem_zalloc(sizeof *p);
+	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT};
+
+	p->fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	*ctx = p;
+	pthread_mutex_lock(&h->lock);
+	ev.data.u64 = p->id = ++h->next_id;
+	p->next = h->peers;
+	if (p->next) p->next->prev = p;
+	h->peers = p;
+	epoll_ctl(h->watch_ep, EPOLL_CTL_ADD, p->fd, &ev); /* failing only loses the notice of a hang-up */
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void peer_close(struct httpd *h, struct peer *p)
+{
+	pthread_mutex_lock(&h->lock);
+	epoll_ctl(h->watch_ep, EPOLL_CTL_DEL, p->fd, NULL);
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		h->peers = p->next;
+	if (p->next) p->next->prev = p->prev;
+	if (p->hung_up) h->hung_up--;
+	pthread_mutex_unlock(&h->lock);
+	free(p);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx, enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		peer_open(cls, conn, ctx);
+	else if (*ctx)
+		peer_close(cls, *ctx);
 }
 
 /* Targets are decoded here, by length; the library's own decoding stops at a NUL. */
@@ -543,9 +585,7 @@ static void *work(void *ud)
 	while ((r = queue_pop(h->todo))) {
 		struct err e = ERR_INIT;
 
-		if (httpd_cancelled(r))
-			httpd_reply_text(r, STATUS_CANCELLED, STR("the request was cancelled by the client"));
-		else if (!parse_args(r, &e))
+		if (!parse_args(r, &e))
 			httpd_reply_text(r, 400, str_c(e.msg));
 		else
 			r->route->fn(r, h->conf.ctx);
@@ -553,26 +593,46 @@ static void *work(void *ud)
 	return NULL;
 }
 
-static void cancel(struct httpd *h, uint64_t id)
+static void hang_up(struct httpd *h, uint64_t id)
 {
 	pthread_mutex_lock(&h->lock);
-	for (struct httpd_req *r = h->all; r; r = r->next)
-		if (r->id == id && r->state == REQ_RUNNING) atomic_store(&r->cancelled, true);
+	for (struct peer *p = h->peers; p; p = p->next) {
+		if (p->id != id || p->hung_up) continue;
+		p->hung_up = true;
+		h->hung_up++;
+		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* The library's edge-triggered loop overlooks an end of input that came together with data, and would keep the
+ * connection, and what its request has reserved, until the idle timeout. Shutting down the side that has ended
+ * anyway changes nothing but to wake that loop once more; again and again, since it may be reading just then. */
+static void wake_hung_up(struct httpd *h)
+{
+	pthread_mutex_lock(&h->lock);
+	for (struct peer *p = h->peers; p; p = p->next)
+		if (p->hung_up && !(p->req && p->req->state == REQ_RUNNING)) shutdown(p->fd, SHUT_RD);
 	pthread_mutex_unlock(&h->lock);
 }
 
 static void *watch(void *ud)
 {
 	struct httpd *h = ud;
+	int wait_ms = -1;
 
 	for (;;) {
 		struct epoll_event ev[64];
-		int n = epoll_wait(h->watch_ep, ev, 64, -1);
+		int n = epoll_wait(h->watch_ep, ev, 64, wait_ms);
 
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u64 == 0) return NULL; /* watch_stop; requests count from 1 */
-			cancel(h, ev[i].data.u64);
+			if (ev[i].data.u64 == 0) return NULL; /* watch_stop; connections count from 1 */
+			hang_up(h, ev[i].data.u64);
 		}
+		if (n == 0) wake_hung_up(h);
+		pthread_mutex_lock(&h->lock);
+		wait_ms = h->hung_up ? WAKE_MS : -1;
+		pthread_mutex_unlock(&h->lock);
 	}
 }
 
@@ -581,7 +641,7 @@ static void *watch(void *ud)
 const char *httpd_method(const struct httpd_req *r) { return r->method; }
 struct str httpd_path(const struct httpd_req *r) { return r->path; }
 struct str httpd_body(const struct httpd_req *r) { return buf_view(&r->body); }
-struct str httpd_peer(const struct httpd_req *r) { return str_c(r->peer); }
+struct str httpd_peer(const struct httpd_req *r) { return str_c(r->from); }
 bool httpd_cancelled(const struct httpd_req *r) { return atomic_load(&r->cancelled); }
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
 
@@ -673,7 +733,8 @@ static bool start_daemon(struct httpd *h, struct err *e)
 				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
 				     on_completed, h, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
-				     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK,
+				     keep_escapes, NULL, MHD_OPTION_END);
 	if (!h->daemon) return err_set(e, ERR_IO, "HTTP server: libmicrohttpd did not start");
 	return true;
 }
@@ -707,20 +768,13 @@ struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
 
 uint16_t httpd_port(const struct httpd *h) { return h->port; }
 
-static bool any_request(const struct httpd *h, bool answered_only)
-{
-	for (const struct httpd_req *r = h->all; r; r = r->next)
-		if (!answered_only || r->state == REQ_ANSWERED) return true;
-	return false;
-}
-
-/* With h->lock held: until no (answered) request is left, or the time is over. */
-static void wait_gone(struct httpd *h, bool answered_only, int64_t ns)
+/* With h->lock held: until *count is 0, or the time is over. */
+static void wait_zero(struct httpd *h, const size_t *count, int64_t ns)
 {
 	int64_t end = clock_mono(&clock_real) + ns;
 	struct timespec t = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
 
-	while (any_request(h, answered_only) && pthread_cond_timedwait(&h->change, &h->lock, &t) != ETIMEDOUT) {}
+	while (*count && pthread_cond_timedwait(&h->change, &h->lock, &t) != ETIMEDOUT) {}
 }
 
 void httpd_stop(struct httpd *h, int64_t drain_ns)
@@ -731,12 +785,12 @@ void httpd_stop(struct httpd *h, int64_t drain_ns)
 	MHD_quiesce_daemon(h->daemon);
 	shutdown(h->listen_fd, SHUT_RDWR);
 	pthread_mutex_lock(&h->lock);
-	wait_gone(h, false, drain_ns);
+	wait_zero(h, &h->requests, drain_ns);
 	h->refusing = true;
-	for (struct httpd_req *r = h->all; r; r = r->next)
-		if (r->state == REQ_RUNNING) atomic_store(&r->cancelled, true);
+	for (struct peer *p = h->peers; p; p = p->next)
+		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
 	while (h->running) pthread_cond_wait(&h->change, &h->lock);
-	wait_gone(h, true, FLUSH_NS);
+	wait_zero(h, &h->answered, FLUSH_NS);
 	pthread_mutex_unlock(&h->lock);
 	httpd_free(h);
 }

@@ -5,7 +5,8 @@
  * anything is allocated, else 503 naming larch.memory_limit) and hand the request to a worker pool,
  * suspending the connection. A handler runs on a worker and answers with httpd_reply(), then or later,
  * from any thread: exactly once per request. The server's own watcher notices peers that hang up and
- * sets httpd_cancelled(); a request whose peer is gone before a worker takes it is not handled.
+ * sets httpd_cancelled() (a peer that only shuts down its sending side looks the same, and is answered if the
+ * handler does not mind).
  * Unknown paths: 404 "404 page not found\n"; a known path with another method: 405, empty, with Allow.
  * A broken percent escape: 400 in Go's words. A refused body is read over (up to 128 MiB), so that the
  * client sees the answer rather than a reset.
@@ -27,22 +28,22 @@ struct httpd_route {
 	const char *methods; /* "GET POST" */
 	const char *path;    /* "/loki/api/v1/label/{name}/values"; a {x} segment matches one non-empty segment */
 	httpd_handler *fn;
-	size_t max_body;     /* bytes; 0: no body wanted beyond 64 KiB of form, whose fields become arguments */
+	size_t max_body;          /* bytes; 0: no body wanted beyond 64 KiB of form, whose fields become arguments */
 	const char *max_body_key; /* the setting it comes from, for the 413; may be NULL */
-	const char *name;    /* for metrics: "loki_api_v1_label_values" */
+	const char *name;         /* for metrics: "loki_api_v1_label_values" */
 };
 
 struct httpd_config {
-	const char *address;       /* "": every address; IPv4, IPv6 or a host name */
-	uint16_t port;             /* 0: any */
-	const char *prefix;        /* put before every route's path; "" */
+	const char *address;              /* "": every address; IPv4, IPv6 or a host name */
+	uint16_t port;                    /* 0: any */
+	const char *prefix;               /* put before every route's path; "" */
 	const struct httpd_route *routes; /* outlives the server */
 	size_t nroutes;
-	void *ctx;                 /* for every handler */
-	unsigned workers;          /* handler threads; 0: one per core, at least 4 */
-	unsigned max_connections;  /* 0: 1024 */
-	int idle_timeout_s;        /* 0: 120 */
-	struct budget *budget;     /* bodies in flight; NULL: unbounded but for max_body */
+	void *ctx;                /* for every handler */
+	unsigned workers;         /* handler threads; 0: one per core, at least 4 */
+	unsigned max_connections; /* 0: 1024 */
+	int idle_timeout_s;       /* 0: 120 */
+	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
 	/* Before each answer leaves, on any thread; for metrics and access log; may be NULL. Without a route its
 	 * name is "other". */
 	void (*done)(void *ctx, const char *route, const char *method, int status, int64_t ns);
@@ -56,13 +57,15 @@ void httpd_stop(struct httpd *h, int64_t drain_ns);
 
 /* Everything below borrows from the request and is valid until its reply. Absent: .p == NULL. */
 const char *httpd_method(const struct httpd_req *r);
-struct str httpd_path(const struct httpd_req *r);                     /* decoded, prefix removed */
-struct str httpd_param(const struct httpd_req *r, const char *name);  /* {name} of the path, decoded */
-struct str httpd_arg(const struct httpd_req *r, const char *name);    /* first of the form body, else of the query string: Go's order */
-size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out, size_t max); /* all, in order; returns how many there are */
+struct str httpd_path(const struct httpd_req *r);                    /* decoded, prefix removed */
+struct str httpd_param(const struct httpd_req *r, const char *name); /* {name} of the path, decoded */
+struct str httpd_arg(const struct httpd_req *r,
+		     const char *name); /* first of the form body, else of the query string: Go's order */
+size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out,
+		  size_t max); /* all, in order; returns how many there are */
 struct str httpd_header(const struct httpd_req *r, const char *name);
 struct str httpd_body(const struct httpd_req *r);
-struct str httpd_peer(const struct httpd_req *r);                     /* "127.0.0.1:4711" */
+struct str httpd_peer(const struct httpd_req *r); /* "127.0.0.1:4711" */
 bool httpd_cancelled(const struct httpd_req *r);
 /* For checks deep in a query that must not know httpd: points at the flag, valid until the reply. */
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r);
