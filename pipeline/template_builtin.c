@@ -52,7 +52,7 @@ static TEMPLATE_FN(fn_eq)
 
 static TEMPLATE_FN(fn_ne)
 {
-	bool eq;
+	bool eq = false;
 	(void)r, (void)argc;
 	if (!equal(&argv[0], &argv[1], &eq, e)) return false;
 	*out = TVAL_OF_BOOL(!eq);
@@ -61,7 +61,7 @@ static TEMPLATE_FN(fn_ne)
 
 static TEMPLATE_FN(fn_lt)
 {
-	bool lt;
+	bool lt = false;
 	(void)r, (void)argc;
 	if (!less(&argv[0], &argv[1], &lt, e)) return false;
 	*out = TVAL_OF_BOOL(lt);
@@ -70,7 +70,7 @@ static TEMPLATE_FN(fn_lt)
 
 static TEMPLATE_FN(fn_le)
 {
-	bool lt, eq;
+	bool lt = false, eq = false;
 	(void)r, (void)argc;
 	if (!less(&argv[0], &argv[1], &lt, e) || !equal(&argv[0], &argv[1], &eq, e)) return false;
 	*out = TVAL_OF_BOOL(lt || eq);
