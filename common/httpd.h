@@ -29,8 +29,8 @@ struct httpd_route {
 	const char *path;    /* "/loki/api/v1/label/{name}/values"; a {x} segment matches one non-empty segment */
 	httpd_handler *fn;
 	size_t max_body;          /* bytes; 0: no body wanted beyond 64 KiB of form, whose fields become arguments */
-	const char *max_body_key; /* the setting it comes from, for the 413; may be NULL */
 	const char *name;         /* for metrics: "loki_api_v1_label_values" */
+	const char *max_body_key; /* the setting max_body comes from, for the 413; may be NULL */
 };
 
 struct httpd_config {

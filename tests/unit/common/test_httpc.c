@@ -83,10 +83,10 @@ static void on_big(struct httpd_req *r, void *ctx)
 }
 
 static const struct httpd_route routes[] = {
-	{"GET POST PUT DELETE", "/echo", on_echo, 1 << 20, NULL, "echo"},
-	{"GET", "/busy", on_busy, 0, NULL, "busy"},
-	{"GET POST", "/moved", on_moved, 1 << 20, NULL, "moved"},
-	{"GET", "/big", on_big, 0, NULL, "big"},
+	{"GET POST PUT DELETE", "/echo", on_echo, 1 << 20, "echo"},
+	{"GET", "/busy", on_busy, 0, "busy"},
+	{"GET POST", "/moved", on_moved, 1 << 20, "moved"},
+	{"GET", "/big", on_big, 0, "big"},
 };
 
 static int start_servers(void **state)

@@ -109,13 +109,13 @@ static void on_big(struct httpd_req *r, void *ctx)
 }
 
 static const struct httpd_route routes[] = {
-	{"GET POST", "/echo", on_echo, 0, NULL, "echo"},
-	{"GET", "/item/{name}/values", on_item, 0, NULL, "item"},
-	{"POST", "/body", on_body, 1 << 20, "some.limit", "body"},
-	{"PUT", "/body", on_echo, 0, NULL, "body_put"},
-	{"GET", "/wait", on_wait, 0, NULL, "wait"},
-	{"GET", "/crowd", on_crowd, 0, NULL, "crowd"},
-	{"GET", "/big", on_big, 0, NULL, "big"},
+	{"GET POST", "/echo", on_echo, 0, "echo"},
+	{"GET", "/item/{name}/values", on_item, 0, "item"},
+	{"POST", "/body", on_body, 1 << 20, "body", "some.limit"},
+	{"PUT", "/body", on_echo, 0, "body_put"},
+	{"GET", "/wait", on_wait, 0, "wait"},
+	{"GET", "/crowd", on_crowd, 0, "crowd"},
+	{"GET", "/big", on_big, 0, "big"},
 };
 
 static void on_done(void *ctx, const char *route, const char *method, int status, int64_t ns)
