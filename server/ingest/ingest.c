@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/ingest/ingest.h"
+
+#include "common/log.h"
+#include "common/units.h"
+#include "server/ingest/impl.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define GROUP_BYTES  (8u << 20) /* records taken into one group, unless one is larger */
+#define GROUP_ENOUGH (1u << 20) /* a group this large does not wait for company */
+#define ROW_MEMORY   32u        /* what a row costs in a head besides its line, about */
+#define POLL_NS      UNITS_SEC  /* how often ages are looked at while entries wait */
+
+enum kind { PUSH, FLUSH };
+enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
+
+struct flush_wait { /* on the stack of the thread that waits */
+	bool sealed;
+	uint64_t id; /* of the generation to wait for */
+};
+
+struct ingest_item {
+	struct ingest_item *next;
+	enum kind kind;
+	enum refusal refusal;
+	ingest_done *done;
+	void *ud;
+	struct buf rec; /* WAL header and payload */
+	struct record r;
+	struct tenant *tenant;
+	size_t reserved;
+	uint64_t seq;
+	struct flush_wait *wait;
+};
+
+/* ---- submitting (any thread) ---- */
+
+static void enqueue(struct ingest *in, struct ingest_item *it)
+{
+	pthread_mutex_lock(&in->mu);
+	it->next = NULL;
+	*in->last = it;
+	in->last = &it->next;
+	in->queued += it->rec.n;
+	if (it->refusal == NO_MEMORY) in->pressure = true;
+	pthread_cond_signal(&in->wake);
+	pthread_mutex_unlock(&in->mu);
+}
+
+static enum refusal admit(struct ingest *in, size_t need)
+{
+	pthread_mutex_lock(&in->mu);
+	enum refusal why = in->stopping ? STOPPING : !in->ready ? NOT_READY : ACCEPTED;
+	pthread_mutex_unlock(&in->mu);
+	if (why != ACCEPTED) return why;
+	if (need > WAL_RECORD_MAX) return TOO_LARGE;
+	return !in->c.heads || budget_take(in->c.heads, need) ? ACCEPTED : NO_MEMORY;
+}
+
+void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *done, void *ud)
+{
+	struct ingest_item *it = mem_zalloc(sizeof *it);
+	struct record_stream *v = mem_alloc((p->n + 1) * sizeof *v);
+	size_t rows = 0;
+	for (size_t i = 0; i < p->n; i++) {
+		v[i] = (struct record_stream){p->v[i].labels, p->v[i].v, p->v[i].n};
+		rows += p->v[i].n;
+	}
+	size_t bound = WAL_RECORD_HEADER + record_bound(p->tenant, v, p->n), need = bound + rows * ROW_MEMORY;
+	it->done = done;
+	it->ud = ud;
+	it->refusal = admit(in, need);
+	if (it->refusal == ACCEPTED) {
+		struct err e = ERR_INIT;
+		it->reserved = in->c.heads ? need : 0;
+		it->tenant = store_tenant(in->st, p->tenant, true);
+		buf_reserve(&it->rec, bound);
+		it->rec.n = WAL_RECORD_HEADER;
+		record_encode(&it->rec, p->tenant, v, p->n);
+		wal_record_sum(&it->rec, in->writer);
+		if (!record_open(str_from(buf_view(&it->rec), WAL_RECORD_HEADER), &it->r, &e)) it->refusal = TOO_LARGE;
+	}
+	free(v);
+	enqueue(in, it);
+}
+
+static void refuse(struct ingest *in, const struct ingest_item *it, struct err *e)
+{
+	*e = ERR_INIT;
+	switch (it->refusal) {
+	case ACCEPTED: break;
+	case NOT_READY: ingest_ready(in, e); break;
+	case STOPPING: err_set(e, ERR_UNAVAILABLE, "the server is stopping"); break;
+	case NO_MEMORY:
+		err_set(e, ERR_UNAVAILABLE,
+			"memory for entries not yet flushed is used up (%zu of %zu bytes, a share of "
+			"larch.memory_limit); a flush is under way, try again",
+			budget_used(in->c.heads), in->c.heads->limit);
+		break;
+	case TOO_LARGE:
+		err_set(e, ERR_TOO_LARGE, "the push is larger than a log record may be (%u bytes)", WAL_RECORD_MAX);
+		break;
+	case TOO_MANY_STREAMS:
+		err_set(e, ERR_RATE,
+			"Maximum active stream limit exceeded when trying to create stream, reduce the number of "
+			"active streams (reduce labels or reduce label values), or contact your administrator to see "
+			"if the limit can be increased, user: '%.*s' (limit %llu)",
+			STR_ARG(it->r.tenant), (unsigned long long)in->c.max_streams);
+	}
+}
+
+/* Answers and frees. */
+static void finish(struct ingest *in, struct ingest_item *it, const struct err *e)
+{
+	if (e && it->reserved) budget_give(in->c.heads, it->reserved);
+	it->done(it->ud, e);
+	buf_free(&it->rec);
+	free(it);
+}
+
+/* ---- generations ---- */
+
+bool ingest_is_full(struct ingest *in)
+{
+	const struct generation *g = in->gen;
+	if (g->rows == 0) return false;
+	if (g->bytes >= in->c.flush_bytes) return true;
+	return in->c.heads && g->memory >= in->c.heads->limit / 3;
+}
+
+static bool is_old(const struct ingest *in)
+{
+	int64_t now = clock_mono(in->c.clock);
+	if (in->gen->rows == 0) return false;
+	if (in->c.flush_age_ns && now - in->gen->opened >= in->c.flush_age_ns) return true;
+	return in->c.flush_idle_ns && now - in->gen->last >= in->c.flush_idle_ns;
+}
+
+void ingest_seal(struct ingest *in)
+{
+	struct generation *g = in->gen;
+	if (g->rows == 0) return;
+	struct err e = ERR_INIT;
+	if (in->unsynced && !wal_sync(&in->wal, &e))
+		log_error("cannot sync the write-ahead log; its entries are being flushed", kv_err(&e));
+	in->unsynced = false;
+	wal_close(&in->wal); /* so that this file goes with this generation */
+	in->gen = generation_new(g->id + 1);
+	pthread_mutex_lock(&in->mu);
+	in->sealed = g->id;
+	in->pressure = false;
+	in->stats.head_bytes = in->stats.head_entries = 0;
+	pthread_mutex_unlock(&in->mu);
+	flusher_add(in->flusher, g);
+}
+
+/* ---- one group (the ingest thread) ---- */
+
+static bool write_group(struct ingest *in, struct ingest_item *group, uint64_t *bytes, struct err *e)
+{
+	if (!wal_prepare(&in->wal, in->next_seq, e)) return false;
+	for (struct ingest_item *it = group; it; it = it->next) {
+		it->seq = in->next_seq++;
+		wal_record_number(&it->rec, in->writer, it->seq);
+		*bytes += it->rec.n;
+		if (!wal_append(&in->wal, buf_view(&it->rec), e)) return false;
+	}
+	if (!wal_push(&in->wal, e)) return false;
+	if (in->c.sync == INGEST_SYNC_GROUP) return wal_sync(&in->wal, e);
+	in->unsynced = in->c.sync == INGEST_SYNC_INTERVAL;
+	return true;
+}
+
+/* Sequence numbers of a failed group are not used again: parts of it may be on disk. */
+static void fail_group(struct ingest *in, struct ingest_item *group, struct err *e)
+{
+	if (e->code == ERR_NO_SPACE)
+		err_wrap(e,
+			 "no space for the write-ahead log in %s; nothing of this push was stored, free space and send "
+			 "it again",
+			 in->wal_dir);
+	else
+		err_wrap(e, "cannot write the write-ahead log; nothing of this push was stored, send it again");
+	log_error("a group of pushes is refused", kv_err(e));
+	wal_fail(&in->wal);
+	pthread_mutex_lock(&in->mu);
+	in->stats.wal_failures++;
+	pthread_mutex_unlock(&in->mu);
+	for (struct ingest_item *it = group, *next; it; it = next) {
+		next = it->next;
+		finish(in, it, e);
+	}
+}
+
+static void apply_group(struct ingest *in, struct ingest_item *group)
+{
+	int64_t now = clock_mono(in->c.clock);
+	uint64_t created = 0;
+	for (struct ingest_item *it = group; it; it = it->next) {
+		struct err e = ERR_INIT;
+		created += tenant_new_streams(it->tenant, &it->r);
+		if (!generation_apply(in->gen, it->tenant, in->c.heads, &it->r, &it->rec, it->reserved, in->writer,
+				      it->seq, in->wal.file, now, &e))
+			log_error("a push was logged but not taken in whole", kv_err(&e));
+		it->reserved = 0;
+	}
+	pthread_mutex_lock(&in->mu);
+	in->stats.streams_created += created;
+	in->stats.head_bytes = in->gen->bytes;
+	in->stats.head_entries = in->gen->rows;
+	pthread_mutex_unlock(&in->mu);
+	for (struct ingest_item *it = group, *next; it; it = next) {
+		next = it->next;
+		finish(in, it, NULL);
+	}
+}
+
+static void run_group(struct ingest *in, struct ingest_item *group)
+{
+	struct err e = ERR_INIT;
+	uint64_t bytes = 0, records = 0;
+	for (struct ingest_item *it = group; it; it = it->next) records++;
+	if (!write_group(in, group, &bytes, &e)) {
+		fail_group(in, group, &e);
+		return;
+	}
+	wal_mark(&in->wal);
+	pthread_mutex_lock(&in->mu);
+	in->stats.wal_bytes += bytes;
+	in->stats.wal_records += records;
+	in->stats.wal_syncs += in->c.sync == INGEST_SYNC_GROUP;
+	pthread_mutex_unlock(&in->mu);
+	apply_group(in, group);
+	if (ingest_is_full(in)) ingest_seal(in);
+}
+
+/* Is there room for the streams this push would add? */
+static bool streams_fit(const struct ingest *in, const struct ingest_item *it)
+{
+	if (in->c.max_streams == 0) return true;
+	uint64_t more = tenant_new_streams(it->tenant, &it->r);
+	return more == 0 || tenant_head_streams(it->tenant) + more <= in->c.max_streams;
+}
+
+/* Takes items off the list up to a flush request: pushes that may go on become the group, the rest is answered. */
+static void take_group(struct ingest *in, struct ingest_item **list, struct ingest_item **group)
+{
+	struct ingest_item **tail = group;
+	*group = NULL;
+	for (size_t bytes = 0; *list && (*list)->kind == PUSH && bytes < GROUP_BYTES;) {
+		struct ingest_item *it = *list;
+		*list = it->next;
+		it->next = NULL;
+		if (it->refusal == ACCEPTED && !streams_fit(in, it)) it->refusal = TOO_MANY_STREAMS;
+		if (it->refusal != ACCEPTED) {
+			struct err e;
+			refuse(in, it, &e);
+			finish(in, it, &e);
+			continue;
+		}
+		bytes += it->rec.n;
+		*tail = it;
+		tail = &it->next;
+	}
+}
+
+static void answer_flush(struct ingest *in, struct ingest_item *it)
+{
+	ingest_seal(in);
+	pthread_mutex_lock(&in->mu);
+	it->wait->id = in->sealed;
+	it->wait->sealed = true;
+	pthread_cond_broadcast(&in->answered);
+	pthread_mutex_unlock(&in->mu);
+	free(it);
+}
+
+static void run_list(struct ingest *in, struct ingest_item *list)
+{
+	while (list) {
+		struct ingest_item *group;
+		take_group(in, &list, &group);
+		if (group) run_group(in, group);
+		if (list && list->kind == FLUSH) {
+			struct ingest_item *it = list;
+			list = it->next;
+			answer_flush(in, it);
+		}
+	}
+}
+
+/* ---- the ingest thread ---- */
+
+static void wait_for(struct ingest *in, int64_t ns)
+{
+	struct timespec at;
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	int64_t sum = at.tv_nsec + ns;
+	at.tv_sec += sum / UNITS_SEC;
+	at.tv_nsec = sum % UNITS_SEC;
+	pthread_cond_timedwait(&in->wake, &in->mu, &at);
+}
+
+/* What is due without a push: syncs, and flushes by age or because heads are full. Without the lock. */
+static void tend(struct ingest *in, bool pressure)
+{
+	struct flusher_stats fs;
+	struct err e = ERR_INIT;
+	if (in->unsynced && clock_mono(in->c.clock) - in->synced >= in->c.sync_interval_ns) {
+		in->unsynced = false;
+		in->synced = clock_mono(in->c.clock);
+		if (wal_sync(&in->wal, &e)) {
+			pthread_mutex_lock(&in->mu);
+			in->stats.wal_syncs++;
+			pthread_mutex_unlock(&in->mu);
+		} else { /* these are acknowledged: segments make them durable instead */
+			log_error("cannot sync the write-ahead log; its entries are being flushed", kv_err(&e));
+			ingest_seal(in);
+		}
+	}
+	if (pressure) flusher_stats(in->flusher, &fs);
+	if (is_old(in) || (pressure && fs.pending == 0)) ingest_seal(in);
+}
+
+static struct ingest_item *take_all(struct ingest *in)
+{
+	struct ingest_item *list = in->first;
+	in->first = NULL;
+	in->last = &in->first;
+	in->queued = 0;
+	return list;
+}
+
+static int64_t nap(const struct ingest *in)
+{
+	return in->unsynced && in->c.sync_interval_ns < POLL_NS ? in->c.sync_interval_ns : POLL_NS;
+}
+
+static void *ingest_main(void *ud)
+{
+	struct ingest *in = ud;
+	pthread_mutex_lock(&in->mu);
+	for (;;) {
+		bool ready = in->ready;
+		if (!in->first) {
+			if (in->stopping) break;
+			if (ready && in->gen->rows)
+				wait_for(in, nap(in));
+			else
+				pthread_cond_wait(&in->wake, &in->mu);
+			ready = in->ready;
+		}
+		/* A group may wait a little so that more pushes share its sync. */
+		if (in->first && ready && in->c.sync == INGEST_SYNC_GROUP && in->c.sync_interval_ns > 0 &&
+		    in->queued < GROUP_ENOUGH && !in->stopping)
+			wait_for(in, in->c.sync_interval_ns);
+		struct ingest_item *list = take_all(in);
+		bool pressure = in->pressure;
+		pthread_mutex_unlock(&in->mu);
+		run_list(in, list);
+		if (ready) tend(in, pressure);
+		pthread_mutex_lock(&in->mu);
+	}
+	pthread_mutex_unlock(&in->mu);
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+bool ingest_ready(struct ingest *in, struct err *e)
+{
+	*e = ERR_INIT;
+	pthread_mutex_lock(&in->mu);
+	bool ready = in->ready;
+	uint64_t done = in->replay_done, total = in->replay_total;
+	pthread_mutex_unlock(&in->mu);
+	if (ready) return true;
+	return err_set(e, ERR_UNAVAILABLE, "replaying the write-ahead log: %llu%% (%llu of %llu MiB)",
+		       (unsigned long long)(total ? 100 * done / total : 0), (unsigned long long)(done >> 20),
+		       (unsigned long long)(total >> 20));
+}
+
+bool ingest_flush(struct ingest *in, struct err *e)
+{
+	struct flush_wait w = {0};
+	if (!ingest_ready(in, e)) return false;
+	struct ingest_item *it = mem_zalloc(sizeof *it);
+	it->kind = FLUSH;
+	it->wait = &w;
+	enqueue(in, it);
+	pthread_mutex_lock(&in->mu);
+	while (!w.sealed) pthread_cond_wait(&in->answered, &in->mu);
+	pthread_mutex_unlock(&in->mu);
+	return flusher_wait(in->flusher, w.id, e);
+}
+
+static void set_defaults(struct ingest_config *c)
+{
+	if (!c->segment_bytes) c->segment_bytes = 64u << 20;
+	if (!c->flush_bytes) c->flush_bytes = 32u << 20;
+	if (c->sync == INGEST_SYNC_INTERVAL && c->sync_interval_ns <= 0) c->sync_interval_ns = UNITS_SEC;
+}
+
+struct ingest *ingest_start(const struct ingest_config *c, struct store *st, struct err *e)
+{
+	uint64_t *files = NULL;
+	size_t nfiles = 0;
+	if (!fs_mkdirs(c->fs, c->wal_dir, 0750, e) || !wal_files(c->wal_dir, &files, &nfiles, e)) {
+		err_wrap(e, "write-ahead log");
+		return NULL;
+	}
+	free(files);
+	struct ingest *in = mem_zalloc(sizeof *in);
+	in->c = *c;
+	set_defaults(&in->c);
+	in->wal_dir = mem_strdup(c->wal_dir);
+	in->st = st;
+	in->last = &in->first;
+	in->gen = generation_new(1);
+	in->next_seq = 1;
+	in->writer = clock_rnd(c->clock);
+	wal_init(&in->wal, c->fs, in->wal_dir, in->writer, in->c.segment_bytes);
+	in->wal.created = clock_wall(c->clock);
+	pthread_condattr_t a;
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_mutex_init(&in->mu, NULL);
+	pthread_cond_init(&in->wake, &a);
+	pthread_cond_init(&in->answered, &a);
+	pthread_condattr_destroy(&a);
+	if (nfiles) store_set_warning(st, "the write-ahead log is being replayed: recent entries may be missing");
+	in->flusher = flusher_start(c->clock);
+	pthread_create(&in->thread, NULL, ingest_main, in);
+	pthread_create(&in->replay_thread, NULL, ingest_replay, in);
+	return in;
+}
+
+void ingest_stop(struct ingest *in, bool flush)
+{
+	struct err e = ERR_INIT;
+	if (!in) return;
+	if (flush && ingest_ready(in, &e) && !ingest_flush(in, &e))
+		log_error("cannot flush at the end; the entries stay in the write-ahead log", kv_err(&e));
+	pthread_mutex_lock(&in->mu);
+	in->stopping = true;
+	pthread_cond_broadcast(&in->wake);
+	pthread_mutex_unlock(&in->mu);
+	pthread_join(in->replay_thread, NULL);
+	pthread_join(in->thread, NULL);
+	flusher_stop(in->flusher);
+	if (in->unsynced && !wal_sync(&in->wal, &e)) log_error("cannot sync the write-ahead log", kv_err(&e));
+	for (size_t i = 0; i < in->gen->nfiles; i++) in->gen->files[i]->keep = true; /* not in segments yet */
+	wal_fini(&in->wal);
+	generation_free(in->gen);
+	pthread_mutex_destroy(&in->mu);
+	pthread_cond_destroy(&in->wake);
+	pthread_cond_destroy(&in->answered);
+	free(in->wal_dir);
+	free(in);
+}
+
+static bool add_streams(void *ud, struct str tenant)
+{
+	void **p = ud;
+	struct ingest *in = p[0];
+	struct ingest_stats *out = p[1];
+	out->streams += ingest_tenant_streams(in, tenant);
+	return true;
+}
+
+void ingest_stats(struct ingest *in, struct ingest_stats *out)
+{
+	struct flusher_stats fs;
+	flusher_stats(in->flusher, &fs);
+	pthread_mutex_lock(&in->mu);
+	*out = in->stats;
+	pthread_mutex_unlock(&in->mu);
+	out->head_bytes += fs.bytes;
+	out->head_entries += fs.rows;
+	out->generations = fs.pending + 1;
+	out->flushes = fs.flushes;
+	out->flush_failures = fs.failures;
+	out->segments_written = fs.segments;
+	out->flushed_bytes = fs.flushed_bytes;
+	out->flushed_entries = fs.flushed_rows;
+	void *ud[] = {in, out};
+	store_tenants(in->st, add_streams, ud);
+}
+
+uint64_t ingest_tenant_streams(struct ingest *in, struct str tenant)
+{
+	struct tenant *t = store_tenant(in->st, tenant, false);
+	return t ? tenant_head_streams(t) : 0;
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* scan: rows of a snapshot in order, each entry once (reader.h).
+ *
+ * For every matching stream a merger joins the cursors of the sources that have it. As long as one cursor's
+ * timestamps come before all others', its rows go out in bulk; where several sources have the same timestamp, those
+ * rows are gathered in arrival order and copies among them dropped. By time, mergers of all streams stand in a
+ * heap; streams, cursors and windows are opened only when the order reaches them.
+ * "Key" is a timestamp in scan direction: backward, it is the complement. */
+#include "server/store/dedup.h"
+#include "server/store/source.h"
+
+#include <stdlib.h>
+
+#define BATCH_BYTES (4u << 20) /* of lines in a batch, unless one line is longer */
+
+static int64_t key_of(const struct scan *sc, int64_t ts) { return sc->o.forward ? ts : ~ts; }
+
+void scan_damaged(struct scan *sc, const struct err *e) { snapshot_damaged(sc->snap, e); }
+
+bool scan_poll(struct scan *sc)
+{
+	if (sc->err.code) return false;
+	if (sc->o.cancel && atomic_load_explicit(sc->o.cancel, memory_order_relaxed))
+		return err_set(&sc->err, ERR_CANCELLED, "the query was cancelled");
+	if (sc->o.deadline_mono && clock_mono(&clock_real) > sc->o.deadline_mono)
+		return err_set(&sc->err, ERR_TIMEOUT, "the query ran out of time while reading");
+	return true;
+}
+
+/* ---- opening ---- */
+
+struct opening {
+	struct scan *sc;
+	uint32_t *cand; /* by stream id: 1 + candidate */
+	size_t ncand_ids, cap_cands;
+};
+
+static void add_part(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+{
+	struct opening *w = ud;
+	struct scan *sc = w->sc;
+	if (rs->id >= w->ncand_ids) {
+		size_t n = 2 * ((size_t)rs->id + 32);
+		w->cand = mem_realloc(w->cand, n * sizeof *w->cand);
+		memset(w->cand + w->ncand_ids, 0, (n - w->ncand_ids) * sizeof *w->cand);
+		w->ncand_ids = n;
+	}
+	if (!w->cand[rs->id]) {
+		MEM_GROW(sc->cands, sc->ncands, w->cap_cands);
+		sc->cands[sc->ncands++] = (struct scan_candidate){.rs = rs, .key = INT64_MAX};
+		w->cand[rs->id] = (uint32_t)sc->ncands;
+	}
+	struct scan_candidate *c = &sc->cands[w->cand[rs->id] - 1];
+	struct scan_part *p = arena_alloc(&sc->arena, sizeof *p);
+	*p = (struct scan_part){src, i, NULL};
+	if (c->last)
+		c->last->next = p;
+	else
+		c->first = p;
+	c->last = p;
+	struct head_view v = src->ops->view(src, i);
+	int64_t key = key_of(sc, sc->o.forward ? v.min_ts : v.max_ts);
+	if (key < c->key) c->key = key;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct scan_candidate *x = a, *y = b;
+	if (x->key != y->key) return x->key < y->key ? -1 : 1;
+	return (x->rs->id > y->rs->id) - (x->rs->id < y->rs->id);
+}
+
+static bool merger_less(const void *a, const void *b, void *ud)
+{
+	const struct scan_merger *x = a, *y = b;
+	(void)ud;
+	return x->key != y->key ? x->key < y->key : x->order < y->order;
+}
+
+struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err *e)
+{
+	(void)e; /* what cannot be read is left out and warned of */
+	struct scan *sc = mem_zalloc(sizeof *sc);
+	sc->snap = s;
+	sc->o = *o;
+	sc->heap.less = merger_less;
+	sc->err = ERR_INIT;
+	arena_init(&sc->arena, 0);
+	arena_init(&sc->batch, 0);
+	struct opening w = {.sc = sc};
+	if (o->from < o->to) snapshot_each(s, o->matchers, o->nmatchers, o->only, o->from, o->to, add_part, &w);
+	free(w.cand);
+	if (o->order == SCAN_BY_TIME) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
+	sc->window = o->order == SCAN_BY_TIME && sc->ncands > 16 ? 128 : SCAN_ROWS;
+	return sc;
+}
+
+/* ---- cursors ---- */
+
+static struct cursor *cursor_new(const struct scan *sc, const struct scan_part *p)
+{
+	struct cursor *c = mem_zalloc(sizeof *c);
+	struct head_view v = p->src->ops->view(p->src, p->stream);
+	int64_t bound = sc->o.forward ? v.min_ts : v.max_ts;
+	c->src = p->src;
+	c->stream = p->stream;
+	if (sc->o.forward && bound < sc->o.from) bound = sc->o.from;
+	if (!sc->o.forward && bound >= sc->o.to) bound = sc->o.to - 1;
+	c->bound = bound;
+	return c;
+}
+
+static void cursor_free(struct cursor *c)
+{
+	if (c->started) c->src->ops->stop(c);
+	free(c->ts);
+	free(c->ref);
+	free(c);
+}
+
+/* Makes the next row available in the window; false: there is none. */
+static bool cursor_ready(struct scan *sc, struct cursor *c)
+{
+	if (c->at < c->n) return true;
+	if (c->ended) return false;
+	if (!c->started) {
+		c->started = true;
+		c->ts = mem_alloc(sc->window * sizeof *c->ts);
+		c->ref = mem_alloc(sc->window * sizeof *c->ref);
+		c->src->ops->start(sc, c);
+	}
+	c->src->ops->fill(sc, c);
+	c->ended = c->n == 0;
+	return !c->ended;
+}
+
+/* ---- merging the sources of one stream ---- */
+
+static struct scan_merger *merger_new(struct scan *sc, const struct scan_candidate *cand, uint32_t order)
+{
+	struct scan_merger *m = mem_zalloc(sizeof *m);
+	m->rs = cand->rs;
+	m->order = order;
+	for (const struct scan_part *p = cand->first; p; p = p->next) m->ncs++;
+	m->cs = mem_alloc((m->ncs + 1) * sizeof(struct cursor *));
+	m->ncs = 0;
+	for (const struct scan_part *p = cand->first; p; p = p->next) m->cs[m->ncs++] = cursor_new(sc, p);
+	m->key = cand->key;
+	return m;
+}
+
+static void merger_free(struct scan_merger *m)
+{
+	for (size_t i = 0; i < m->ncs; i++) cursor_free(m->cs[i]);
+	free(m->cs);
+	free(m->group);
+	free(m);
+}
+
+/* Finds the cursor with the least key, and the least key among the others. A cursor not yet started counts with its
+ * bound and is started when it comes first. NULL: all have ended. */
+static struct cursor *merger_first(struct scan *sc, struct scan_merger *m, int64_t *key, int64_t *second, bool *alone)
+{
+	for (;;) {
+		struct cursor *best = NULL;
+		*alone = true;
+		for (size_t i = 0; i < m->ncs; i++) {
+			struct cursor *c = m->cs[i];
+			if (c->started ? !cursor_ready(sc, c) : c->ended) continue;
+			int64_t k = key_of(sc, c->started ? c->ts[c->at] : c->bound);
+			if (!best || k < *key || (k == *key && !c->started && best->started)) {
+				if (best && (*alone || *key < *second)) *second = *key, *alone = false;
+				best = c;
+				*key = k;
+			} else if (*alone || k < *second) {
+				*second = k;
+				*alone = false;
+			}
+		}
+		if (!best || best->started) return best;
+		cursor_ready(sc, best);
+	}
+}
+
+static void queue_row(struct scan *sc, const struct scan_merger *m, struct cursor *c, int64_t ts, uint32_t ref)
+{
+	size_t i = sc->qn++;
+	sc->ts[i] = ts;
+	sc->cursor[i] = c;
+	sc->ref[i] = ref;
+	sc->stream[i] = &m->rs->pub;
+	sc->lost[i] = false;
+}
+
+/* All rows with the least timestamp, from every source, in arrival order and without copies. */
+static void merger_gather(struct scan *sc, struct scan_merger *m, int64_t ts)
+{
+	size_t kept = 0;
+	m->ngroup = m->group_at = 0;
+	m->group_ts = ts;
+	for (size_t i = 0; i < m->ncs; i++) {
+		struct cursor *c = m->cs[i];
+		size_t first = m->ngroup;
+		if (!c->started && key_of(sc, c->bound) > key_of(sc, ts)) continue;
+		while (cursor_ready(sc, c) && c->ts[c->at] == ts) {
+			MEM_GROW(m->group, m->ngroup, m->cap_group);
+			m->group[m->ngroup++] = (struct scan_group_row){c, c->ref[c->at++]};
+		}
+		for (size_t a = first, b = m->ngroup; !sc->o.forward && a + 1 < b; a++) {
+			struct scan_group_row swap = m->group[a];
+			m->group[a] = m->group[--b];
+			m->group[b] = swap;
+		}
+	}
+	dedup_clear(&sc->seen);
+	for (size_t i = 0; i < m->ngroup; i++) {
+		struct dedup_key k;
+		if (!m->group[i].c->src->ops->key(sc, m->group[i].c, m->group[i].ref, &k)) continue;
+		if (dedup_add(&sc->seen, k))
+			m->group[kept++] = m->group[i];
+		else
+			sc->stats.duplicates++;
+	}
+	m->ngroup = kept;
+}
+
+static void merger_emit_group(struct scan *sc, struct scan_merger *m)
+{
+	for (; m->group_at < m->ngroup && sc->qn < SCAN_ROWS; m->group_at++) {
+		size_t i = sc->o.forward ? m->group_at : m->ngroup - 1 - m->group_at;
+		queue_row(sc, m, m->group[i].c, m->group_ts, m->group[i].ref);
+	}
+}
+
+/* Queues rows whose key is below `limit`, or equal to it if `through`. False: the stream has ended. */
+static bool merger_emit(struct scan *sc, struct scan_merger *m, int64_t limit, bool through)
+{
+	for (;;) {
+		int64_t key = 0, second = 0;
+		bool alone;
+		merger_emit_group(sc, m);
+		if (m->group_at < m->ngroup) {
+			m->key = key_of(sc, m->group_ts);
+			return true;
+		}
+		struct cursor *c = merger_first(sc, m, &key, &second, &alone);
+		if (!c) return false;
+		m->key = key;
+		if (sc->qn == SCAN_ROWS || key > limit || (key == limit && !through)) return true;
+		if (!alone && key == second) {
+			merger_gather(sc, m, c->ts[c->at]);
+			continue;
+		}
+		while (c->at < c->n && sc->qn < SCAN_ROWS) {
+			int64_t k = key_of(sc, c->ts[c->at]);
+			if ((!alone && k >= second) || k > limit || (k == limit && !through)) break;
+			queue_row(sc, m, c, c->ts[c->at], c->ref[c->at]);
+			c->at++;
+		}
+	}
+}
+
+/* Its cursors are needed until the rows queued from them are yielded. */
+static void merger_done(struct scan *sc, struct scan_merger *m)
+{
+	m->next_done = sc->done;
+	sc->done = m;
+}
+
+static void free_done(struct scan *sc)
+{
+	for (struct scan_merger *m = sc->done, *next; m; m = next) {
+		next = m->next_done;
+		merger_free(m);
+	}
+	sc->done = NULL;
+}
+
+/* ---- filling the queue ---- */
+
+static void queue_by_stream(struct scan *sc)
+{
+	while (sc->qn < SCAN_ROWS && scan_poll(sc)) {
+		if (!sc->current) {
+			if (sc->next_cand == sc->ncands) return;
+			sc->current = merger_new(sc, &sc->cands[sc->next_cand], (uint32_t)sc->next_cand);
+			sc->next_cand++;
+		}
+		if (merger_emit(sc, sc->current, INT64_MAX, true)) continue;
+		merger_done(sc, sc->current);
+		sc->current = NULL;
+	}
+}
+
+/* Streams join the heap when the order reaches their earliest possible row. */
+static void heap_admit(struct scan *sc)
+{
+	while (sc->next_cand < sc->ncands) {
+		const struct scan_merger *top = heap_top(&sc->heap);
+		if (top && top->key < sc->cands[sc->next_cand].key) return;
+		heap_push(&sc->heap, merger_new(sc, &sc->cands[sc->next_cand], (uint32_t)sc->next_cand));
+		sc->next_cand++;
+	}
+}
+
+/* The key that the top may not pass: the next stream's, in the heap or still outside. */
+static int64_t heap_limit(const struct scan *sc, const struct scan_merger *top, bool *through)
+{
+	int64_t limit = INT64_MAX;
+	*through = true;
+	for (size_t i = 1; i < 3 && i < sc->heap.n; i++) {
+		const struct scan_merger *m = sc->heap.v[i];
+		if (m->key > limit) continue;
+		bool first = top->order < m->order;
+		*through = m->key < limit ? first : *through && first;
+		limit = m->key;
+	}
+	if (sc->next_cand < sc->ncands && sc->cands[sc->next_cand].key <= limit) {
+		*through = sc->cands[sc->next_cand].key < limit ? true
+								: *through; /* later streams come after at equal keys */
+		limit = sc->cands[sc->next_cand].key;
+	}
+	return limit;
+}
+
+static void queue_by_time(struct scan *sc)
+{
+	while (sc->qn < SCAN_ROWS && scan_poll(sc)) {
+		bool through;
+		heap_admit(sc);
+		struct scan_merger *top = heap_top(&sc->heap);
+		if (!top) return;
+		int64_t limit = heap_limit(sc, top, &through);
+		if (merger_emit(sc, top, limit, through))
+			heap_fix_top(&sc->heap);
+		else
+			merger_done(sc, heap_pop(&sc->heap));
+	}
+}
+
+/* ---- yielding ---- */
+
+/* Fetches rows [qat, end) cursor by cursor; returns up to where it got. */
+static size_t fetch_in_order(struct scan *sc, size_t end)
+{
+	uint16_t at[SCAN_ROWS];
+	for (size_t i = sc->qat; i < end;) {
+		struct cursor *c = sc->cursor[i];
+		size_t n = 0;
+		while (i + n < end && sc->cursor[i + n] == c) {
+			at[n] = (uint16_t)(i + n);
+			n++;
+		}
+		size_t did = c->src->ops->fetch(sc, c, at, n);
+		if (did < n) return i + did;
+		i += n;
+	}
+	return end;
+}
+
+static int by_cursor(const void *a, const void *b, void *ud)
+{
+	const struct scan *sc = ud;
+	uint16_t x = *(const uint16_t *)a, y = *(const uint16_t *)b;
+	if (sc->cursor[x] != sc->cursor[y]) return (uintptr_t)sc->cursor[x] < (uintptr_t)sc->cursor[y] ? -1 : 1;
+	return (x > y) - (x < y);
+}
+
+static void fetch_grouped(struct scan *sc, size_t end)
+{
+	uint16_t at[SCAN_ROWS];
+	size_t n = 0;
+	for (size_t i = sc->qat; i < end; i++) at[n++] = (uint16_t)i;
+	qsort_r(at, n, sizeof at[0], by_cursor, sc);
+	for (size_t i = 0, k; i < n; i = k) {
+		struct cursor *c = sc->cursor[at[i]];
+		for (k = i; k < n && sc->cursor[at[k]] == c; k++) {}
+		c->src->ops->fetch(sc, c, at + i, k - i);
+	}
+}
+
+/* Where a batch from qat on has as many bytes of lines as it should. */
+static size_t cut_by_bytes(struct scan *sc)
+{
+	unsigned want = sc->o.want;
+	uint64_t bytes = 0;
+	size_t i = sc->qat;
+	sc->o.want = SCAN_LEN;
+	if (sc->o.order == SCAN_BY_TIME)
+		fetch_grouped(sc, sc->qn);
+	else
+		fetch_in_order(sc, sc->qn);
+	sc->o.want = want;
+	for (; i < sc->qn; i++) {
+		if (!sc->lost[i]) bytes += sc->len[i];
+		if (bytes > BATCH_BYTES && i > sc->qat) break;
+	}
+	return i;
+}
+
+static size_t fetch(struct scan *sc)
+{
+	size_t end = sc->qn;
+	if (!sc->o.want) return end;
+	if (sc->o.want & SCAN_LINE) end = cut_by_bytes(sc);
+	if (sc->o.order != SCAN_BY_TIME) return fetch_in_order(sc, end);
+	fetch_grouped(sc, end);
+	return end;
+}
+
+/* Rows that could not be read leave the batch. */
+static size_t drop_lost(struct scan *sc, size_t end)
+{
+	size_t k = sc->qat;
+	for (size_t i = sc->qat; i < end; i++) {
+		if (sc->lost[i]) continue;
+		if (k != i) {
+			sc->ts[k] = sc->ts[i];
+			sc->stream[k] = sc->stream[i];
+			sc->line[k] = sc->line[i];
+			sc->len[k] = sc->len[i];
+			sc->meta[k] = sc->meta[i];
+		}
+		k++;
+	}
+	return k - sc->qat;
+}
+
+static void release_batch(struct scan *sc)
+{
+	for (size_t i = 0; i < sc->npins; i++) segment_release(sc->pins[i].seg, sc->pins[i].item);
+	sc->npins = 0;
+	arena_reset(&sc->batch);
+}
+
+static void put_batch(struct scan *sc, size_t from, size_t n, struct scan_batch *out)
+{
+	const struct reader_stream *one = sc->stream[from];
+	for (size_t i = 1; i < n && one; i++) {
+		if (sc->stream[from + i] != one) one = NULL;
+	}
+	*out = (struct scan_batch){
+		.n = n,
+		.one = one,
+		.stream = one ? NULL : sc->stream + from,
+		.ts = sc->ts + from,
+		.line = sc->o.want & SCAN_LINE ? sc->line + from : NULL,
+		.len = sc->o.want & SCAN_LEN ? sc->len + from : NULL,
+		.meta = sc->o.want & SCAN_META ? sc->meta + from : NULL,
+		.filtered = sc->o.filters != NULL,
+	};
+}
+
+bool scan_next(struct scan *sc, struct scan_batch *out, struct err *e)
+{
+	for (;;) {
+		release_batch(sc);
+		if (sc->qat == sc->qn) {
+			sc->qat = sc->qn = 0;
+			free_done(sc);
+			if (sc->o.order == SCAN_BY_TIME)
+				queue_by_time(sc);
+			else
+				queue_by_stream(sc);
+		}
+		if (sc->err.code) {
+			*e = sc->err;
+			return false;
+		}
+		if (sc->qn == 0) return false;
+		size_t from = sc->qat, end = fetch(sc), n = drop_lost(sc, end);
+		sc->qat = end;
+		if (n == 0) continue;
+		put_batch(sc, from, n, out);
+		return true;
+	}
+}
+
+void scan_stats(const struct scan *sc, struct scan_stats *out)
+{
+	out->head_bytes += sc->stats.head_bytes;
+	out->head_lines += sc->stats.head_lines;
+	out->segment_bytes += sc->stats.segment_bytes;
+	out->segment_lines += sc->stats.segment_lines;
+	out->compressed_bytes += sc->stats.compressed_bytes;
+	out->duplicates += sc->stats.duplicates;
+	out->chunks += sc->stats.chunks;
+	out->meta_bytes += sc->stats.meta_bytes;
+}
+
+void scan_close(struct scan *sc)
+{
+	if (!sc) return;
+	release_batch(sc);
+	free_done(sc);
+	if (sc->current) merger_free(sc->current);
+	for (struct scan_merger *m; (m = heap_pop(&sc->heap));) merger_free(m);
+	heap_free(&sc->heap);
+	free(sc->cands);
+	dedup_free(&sc->seen);
+	buf_free(&sc->scratch);
+	arena_free(&sc->arena);
+	arena_free(&sc->batch);
+	free(sc);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/store/dedup.h"
+#include "server/store/source.h"
+
+#include "common/buf.h"
+#include "common/scan.h"
+
+#include <stdlib.h>
+
+static bool seg_load(struct source *src, struct err *e)
+{
+	src->ix = segment_index(src->seg, e);
+	return src->ix != NULL;
+}
+
+static uint32_t seg_streams(const struct source *src) { return src->ix->nstreams; }
+static uint64_t seg_hash(const struct source *src, uint32_t i) { return segment_stream_get(src->ix, i).hash; }
+
+static struct labels seg_labels(const struct source *src, uint32_t i, struct arena *a)
+{
+	struct segment_stream st = segment_stream_get(src->ix, i);
+	struct labels l = {arena_alloc(a, (st.npairs + 1) * sizeof *l.v), st.npairs};
+	segment_labels(src->ix, &st, l.v);
+	return l;
+}
+
+static struct head_view seg_view(const struct source *src, uint32_t i)
+{
+	struct segment_stream st = segment_stream_get(src->ix, i);
+	return (struct head_view){st.rows, st.bytes, st.min_ts, st.max_ts, true};
+}
+
+static void seg_match(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits)
+{
+	segment_match(src->ix, m, n, bits);
+}
+
+static void seg_unload(struct source *src)
+{
+	if (src->ix) segment_release(src->seg, src->ix);
+	segment_unref(src->seg);
+}
+
+/* ---- columns at a row; each keeps its part until a row outside it is asked for ---- */
+
+static const int64_t *times_at(struct scan *sc, struct cursor *c, uint32_t row)
+{
+	if (!c->times || row < c->granule_first || row - c->granule_first >= c->times->n) {
+		struct err e = ERR_INIT;
+		segment_release(c->src->seg, c->times);
+		uint32_t g = segment_granule_of(c->src->ix, row, &c->granule_first);
+		c->times = segment_times(c->src->seg, c->src->ix, g, &e);
+		if (!c->times) {
+			scan_damaged(sc, &e);
+			return NULL;
+		}
+	}
+	return &c->times->v[row - c->granule_first];
+}
+
+static bool lens_at(struct scan *sc, struct cursor *c, uint32_t row, uint64_t *pos, uint32_t *len)
+{
+	if (!c->lens || row < c->lens_first || row - c->lens_first >= c->lens->n) {
+		struct err e = ERR_INIT;
+		segment_release(c->src->seg, c->lens);
+		uint32_t g = segment_granule_of(c->src->ix, row, &c->lens_first);
+		c->lens = segment_lens(c->src->seg, c->src->ix, g, &e);
+		if (!c->lens) {
+			scan_damaged(sc, &e);
+			return false;
+		}
+	}
+	*pos = c->lens->pos[row - c->lens_first];
+	*len = c->lens->len[row - c->lens_first];
+	return true;
+}
+
+/* A line within a frame's bytes. */
+static bool line_in(struct scan *sc, struct cursor *c, const struct segment_frame *f, struct str raw, uint32_t row,
+		    struct str *line)
+{
+	uint64_t pos;
+	uint32_t len;
+	if (!lens_at(sc, c, row, &pos, &len)) return false;
+	if (pos < f->pos || pos - f->pos > raw.n || len > raw.n - (pos - f->pos)) {
+		struct err e = ERR_INIT;
+		err_set(&e, ERR_CORRUPT, "segment %s: lengths and frame at offset %llu do not agree", c->src->seg->name,
+			(unsigned long long)f->part.off);
+		scan_damaged(sc, &e);
+		return false;
+	}
+	*line = str_of(raw.p + (pos - f->pos), len);
+	return true;
+}
+
+static bool line_at(struct scan *sc, struct cursor *c, uint32_t row, struct str *line)
+{
+	if (!c->lines || row < c->lines_first || row >= c->lines_end) {
+		struct err e = ERR_INIT;
+		segment_release(c->src->seg, c->lines);
+		c->frame = segment_frame_of(c->src->ix, row);
+		const struct segment_frame *f = &c->src->ix->frames[c->frame];
+		c->lines_first = f->first_row;
+		c->lines_end = f->first_row + f->rows;
+		c->lines = segment_lines(c->src->seg, c->src->ix, c->frame, &e);
+		if (!c->lines) {
+			scan_damaged(sc, &e);
+			return false;
+		}
+		sc->stats.compressed_bytes += f->part.len;
+	}
+	return line_in(sc, c, &c->src->ix->frames[c->frame], buf_view(&c->lines->raw), row, line);
+}
+
+static const struct labels *meta_at(struct scan *sc, struct cursor *c, uint32_t row)
+{
+	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
+		struct err e = ERR_INIT;
+		segment_release(c->src->seg, c->metas);
+		uint32_t g = segment_granule_of(c->src->ix, row, &c->metas_first);
+		c->metas = segment_metas(c->src->seg, c->src->ix, g, &e);
+		if (!c->metas) {
+			scan_damaged(sc, &e);
+			return NULL;
+		}
+		sc->stats.meta_bytes += c->metas->item.bytes;
+	}
+	return c->metas->v[row - c->metas_first];
+}
+
+static void release_columns(struct cursor *c)
+{
+	struct segment *s = c->src->seg;
+	segment_release(s, c->times);
+	segment_release(s, c->lens);
+	segment_release(s, c->lines);
+	segment_release(s, c->metas);
+	c->times = NULL;
+	c->lens = NULL;
+	c->lines = NULL;
+	c->metas = NULL;
+}
+
+/* ---- walking ---- */
+
+/* First row of [lo, hi) whose timestamp is >= t, or hi. Where a granule cannot be read the answer errs to the side
+ * that keeps more rows (`early`: rows from the answer on are kept) and every row is checked later. */
+static uint32_t seek(struct scan *sc, struct cursor *c, uint32_t lo, uint32_t hi, int64_t t, bool early)
+{
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const int64_t *ts = times_at(sc, c, mid);
+		if (!ts) c->check = true;
+		if (ts ? *ts >= t : early)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+static void seg_start(struct scan *sc, struct cursor *c)
+{
+	struct segment_stream st = segment_stream_get(c->src->ix, c->stream);
+	c->lo = st.first_row;
+	c->hi = st.first_row + st.rows;
+	if (st.min_ts < sc->o.from) c->lo = seek(sc, c, c->lo, c->hi, sc->o.from, true);
+	if (st.max_ts >= sc->o.to) c->hi = seek(sc, c, c->lo, c->hi, sc->o.to, false);
+	if (c->lo < c->hi)
+		sc->stats.chunks += 1 + segment_block_of(c->src->ix, c->hi - 1) - segment_block_of(c->src->ix, c->lo);
+}
+
+static bool add_row(struct scan *sc, struct cursor *c, uint32_t row, int64_t ts)
+{
+	if (c->check && (ts < sc->o.from || ts >= sc->o.to)) return false;
+	c->ts[c->n] = ts;
+	c->ref[c->n++] = row;
+	return true;
+}
+
+/* The rows of the granule around a row that are still to be walked, at most `room` of them from the near end. */
+static void granule_span(const struct scan *sc, const struct cursor *c, uint32_t row, uint32_t room, uint32_t *from,
+			 uint32_t *to, uint32_t *first, uint32_t *end)
+{
+	const struct segment_index *ix = c->src->ix;
+	const struct segment_block *b = &ix->blocks[segment_block_of(ix, row)];
+	*first = b->first_row + (row - b->first_row) / SEGMENT_GRANULE * SEGMENT_GRANULE;
+	*end = b->first_row + b->rows - *first > SEGMENT_GRANULE ? *first + SEGMENT_GRANULE : b->first_row + b->rows;
+	*from = *first > c->lo ? *first : c->lo;
+	*to = *end < c->hi ? *end : c->hi;
+	if (*to - *from <= room) return;
+	if (sc->o.forward)
+		*to = *from + room;
+	else
+		*from = *to - room;
+}
+
+/* Rows of one granule at a time; those of a damaged one are lost. */
+static void fill_plain(struct scan *sc, struct cursor *c)
+{
+	bool fwd = sc->o.forward;
+	while (c->n < sc->window && c->lo < c->hi) {
+		uint32_t from, to, first, end, row = fwd ? c->lo : c->hi - 1;
+		granule_span(sc, c, row, sc->window - c->n, &from, &to, &first, &end);
+		const int64_t *ts = times_at(sc, c, from);
+		if (!ts) {
+			if (fwd)
+				c->lo = end < c->hi ? end : c->hi;
+			else
+				c->hi = first > c->lo ? first : c->lo;
+			continue;
+		}
+		sc->stats.segment_lines += to - from;
+		for (uint32_t k = 0; k < to - from; k++) {
+			uint32_t i = fwd ? k : to - from - 1 - k;
+			add_row(sc, c, from + i, ts[i]);
+		}
+		if (fwd)
+			c->lo = to;
+		else
+			c->hi = from;
+	}
+}
+
+static void add_hit(struct cursor *c, uint32_t row)
+{
+	MEM_GROW(c->hits, c->nhits, c->cap_hits);
+	c->hits[c->nhits++] = row;
+}
+
+static const char *find(const char *from, const char *end, struct str needle)
+{
+	ssize_t at = scan_find(str_of(from, (size_t)(end - from)), needle);
+	return at < 0 ? NULL : from + at;
+}
+
+/* Rows [from, to) of a frame that pass. With a needle, lines are looked at only from one occurrence to the next;
+ * an occurrence across the border of two lines is none. */
+static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_frame *f, struct str raw, uint32_t from,
+			uint32_t to)
+{
+	struct str needle = linefilters_needle(sc->o.filters), line;
+	const char *hit = raw.p, *end = raw.p + raw.n;
+	if (needle.n && !(hit = find(hit, end, needle))) return;
+	for (uint32_t row = from; row < to; row++) {
+		if (!line_in(sc, c, f, raw, row, &line)) continue;
+		if (needle.n) {
+			if (hit < line.p) hit = find(line.p, end, needle);
+			if (!hit) return;
+			if ((size_t)(line.p + line.n - hit) < needle.n || hit > line.p + line.n) continue;
+		}
+		if (linefilters_match(sc->o.filters, line)) add_hit(c, row);
+	}
+}
+
+/* Runs the filter over the next frame; leaves what passed in c->hits in walking order. */
+static void filter_frame(struct scan *sc, struct cursor *c)
+{
+	const struct segment_index *ix = c->src->ix;
+	uint32_t frame = segment_frame_of(ix, sc->o.forward ? c->lo : c->hi - 1);
+	const struct segment_frame *f = &ix->frames[frame];
+	uint32_t from = f->first_row > c->lo ? f->first_row : c->lo;
+	uint32_t to = f->first_row + f->rows < c->hi ? f->first_row + f->rows : c->hi;
+	struct segment_lines *held = NULL;
+	struct err e = ERR_INIT;
+	c->nhits = c->hit = 0;
+	if (!segment_lines_scratch(c->src->seg, ix, frame, &sc->scratch, &held, &e)) {
+		scan_damaged(sc, &e);
+	} else {
+		filter_rows(sc, c, f, held ? buf_view(&held->raw) : buf_view(&sc->scratch), from, to);
+		sc->stats.segment_lines += to - from;
+		sc->stats.segment_bytes += f->raw;
+		if (!held) sc->stats.compressed_bytes += f->part.len;
+		if (!held && c->nhits && sc->o.want & SCAN_LINE)
+			held = segment_lines_adopt(c->src->seg, frame, &sc->scratch);
+		segment_release(c->src->seg, held);
+	}
+	if (sc->o.forward) {
+		c->lo = to;
+		return;
+	}
+	c->hi = from;
+	for (uint32_t i = 0; i < c->nhits / 2; i++) {
+		uint32_t swap = c->hits[i];
+		c->hits[i] = c->hits[c->nhits - 1 - i];
+		c->hits[c->nhits - 1 - i] = swap;
+	}
+}
+
+static void fill_filtered(struct scan *sc, struct cursor *c)
+{
+	while (c->n < sc->window) {
+		while (c->hit < c->nhits && c->n < sc->window) {
+			uint32_t row = c->hits[c->hit++];
+			const int64_t *ts = times_at(sc, c, row);
+			if (ts) add_row(sc, c, row, *ts);
+		}
+		if (c->hit < c->nhits || c->lo >= c->hi || !scan_poll(sc)) return;
+		filter_frame(sc, c);
+	}
+}
+
+static void seg_fill(struct scan *sc, struct cursor *c)
+{
+	c->n = c->at = 0;
+	if (sc->o.filters)
+		fill_filtered(sc, c);
+	else
+		fill_plain(sc, c);
+}
+
+/* ---- fetching ---- */
+
+/* The batch holds on to an item that its rows borrow from; false: it holds too many already. */
+static bool pin(struct scan *sc, struct cursor *c, void **item)
+{
+	if (!*item) return true;
+	if (sc->npins == SCAN_PINS) return false;
+	sc->pins[sc->npins++] = (struct scan_pin){c->src->seg, *item};
+	*item = NULL;
+	return true;
+}
+
+/* Before a row that needs another frame or granule is read, the batch takes over the one its rows borrow from. */
+static bool pin_before(struct scan *sc, struct cursor *c, uint32_t row)
+{
+	if (!(sc->o.want & (SCAN_LINE | SCAN_META))) return true;
+	if (c->lines && (row < c->lines_first || row >= c->lines_end) && !pin(sc, c, (void **)&c->lines)) return false;
+	return !c->metas || row - c->metas_first < c->metas->n || pin(sc, c, (void **)&c->metas);
+}
+
+static bool fetch_row(struct scan *sc, struct cursor *c, size_t i, bool copy)
+{
+	uint32_t row = sc->ref[i];
+	uint64_t pos;
+	if (sc->o.want & SCAN_LEN && !lens_at(sc, c, row, &pos, &sc->len[i])) return false;
+	if (sc->o.want & SCAN_LINE) {
+		if (!line_at(sc, c, row, &sc->line[i])) return false;
+		if (copy) sc->line[i] = arena_str(&sc->batch, sc->line[i]);
+		sc->stats.segment_bytes += sc->o.filters ? 0 : sc->line[i].n;
+	}
+	if (!(sc->o.want & SCAN_META)) return true;
+	const struct labels *m = meta_at(sc, c, row);
+	if (!m) return false;
+	if (copy) {
+		struct labels *own = arena_zalloc(&sc->batch, sizeof *own);
+		if (m->n) *own = labels_copy(&sc->batch, m);
+		m = own;
+	}
+	sc->meta[i] = m;
+	return true;
+}
+
+/* One stream after the other, rows borrow from frames that the batch holds on to; in time order over many streams
+ * a batch may touch a frame per row, so lines are copied and frames let go. */
+static size_t seg_fetch(struct scan *sc, struct cursor *c, const uint16_t *at, size_t n)
+{
+	bool copy = sc->o.order == SCAN_BY_TIME;
+	for (size_t k = 0; k < n; k++) {
+		if (!copy && !pin_before(sc, c, sc->ref[at[k]])) return k;
+		if (!sc->lost[at[k]] && !fetch_row(sc, c, at[k], copy)) sc->lost[at[k]] = true;
+	}
+	if (copy && sc->heap.n > 16) release_columns(c);
+	return n;
+}
+
+static bool seg_key(struct scan *sc, struct cursor *c, uint32_t ref, struct dedup_key *k)
+{
+	struct str line;
+	const struct labels *m;
+	if (!line_at(sc, c, ref, &line) || !(m = meta_at(sc, c, ref))) return false;
+	*k = dedup_key(line, m);
+	return true;
+}
+
+static void seg_stop(struct cursor *c)
+{
+	release_columns(c);
+	free(c->hits);
+}
+
+const struct source_ops source_segment_ops = {
+	.load = seg_load,
+	.streams = seg_streams,
+	.hash = seg_hash,
+	.labels = seg_labels,
+	.view = seg_view,
+	.match = seg_match,
+	.start = seg_start,
+	.fill = seg_fill,
+	.fetch = seg_fetch,
+	.key = seg_key,
+	.stop = seg_stop,
+	.unload = seg_unload,
+};

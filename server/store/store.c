@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/store/store.h"
+
+#include "common/log.h"
+#include "common/units.h"
+#include "server/store/tenant.h"
+
+#include <stdlib.h>
+
+#define LOCK_NAME "larch.lock"
+
+/* ---- tenants ---- */
+
+/* A directory name: bytes other than [A-Za-z0-9_-] as %XX, so that no name escapes or clashes. */
+static void escape(struct str name, struct buf *out)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-')
+			buf_ch(out, (char)c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9') return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool unescape(struct str dir, struct buf *out)
+{
+	for (size_t i = 0; i < dir.n; i++) {
+		if (dir.p[i] != '%') {
+			buf_ch(out, dir.p[i]);
+			continue;
+		}
+		if (i + 2 >= dir.n || hex(dir.p[i + 1]) < 0 || hex(dir.p[i + 2]) < 0) return false;
+		buf_ch(out, (char)(hex(dir.p[i + 1]) << 4 | hex(dir.p[i + 2])));
+		i += 2;
+	}
+	return out->n > 0;
+}
+
+static struct tenant *tenant_new(struct store *s, struct str name)
+{
+	struct tenant *t = mem_zalloc(sizeof *t);
+	struct buf dir = {0}, catalog = {0};
+	escape(name, &dir);
+	buf_ch(&dir, '/');
+	buf_printf(&catalog, "%.*scatalog/", STR_ARG(buf_view(&dir)));
+	t->st = s;
+	t->name = mem_str(name);
+	t->dir = mem_str(buf_view(&dir));
+	catalog_init(&t->catalog, s->objects, buf_view(&catalog));
+	pthread_mutex_init(&t->mu, NULL);
+	buf_free(&dir);
+	buf_free(&catalog);
+	return t;
+}
+
+static void tenant_free(struct tenant *t)
+{
+	for (size_t i = 0; i < t->nheads; i++) {
+		head_retire(t->heads[i], &t->known);
+		head_unref(t->heads[i]);
+	}
+	for (size_t i = 0; i < t->nsegments; i++) segment_unref(t->segments[i]);
+	free(t->heads);
+	free(t->segments);
+	map_free(&t->known);
+	map_free(&t->by_name);
+	catalog_fini(&t->catalog);
+	pthread_mutex_destroy(&t->mu);
+	free((char *)t->name.p);
+	free((char *)t->dir.p);
+	free(t);
+}
+
+struct tenant *store_tenant(struct store *s, struct str name, bool create)
+{
+	pthread_mutex_lock(&s->mu);
+	struct tenant *t = map_get(&s->tenants, name);
+	if (!t && create) {
+		t = tenant_new(s, name);
+		map_put(&s->tenants, t->name, t);
+	}
+	pthread_mutex_unlock(&s->mu);
+	return t;
+}
+
+struct str tenant_name(const struct tenant *t) { return t->name; }
+
+void store_tenants(struct store *s, bool (*fn)(void *ud, struct str tenant), void *ud)
+{
+	size_t n = 0;
+	pthread_mutex_lock(&s->mu);
+	struct str *v = mem_alloc((s->tenants.n + 1) * sizeof *v);
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) v[n++] = m->key;
+	pthread_mutex_unlock(&s->mu);
+	for (size_t i = 0; i < n && fn(ud, v[i]); i++) {}
+	free(v);
+}
+
+void store_totals(struct store *s, struct store_totals *out)
+{
+	*out = (struct store_totals){.cache_bytes = cache_bytes(s->cache)};
+	pthread_mutex_lock(&s->mu);
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
+		struct tenant *t = m->val;
+		pthread_mutex_lock(&t->mu);
+		out->tenants++;
+		out->segments += t->nsegments;
+		out->damaged_entries += t->catalog.damaged;
+		for (size_t i = 0; i < t->nsegments; i++) {
+			out->segment_bytes += t->segments[i]->size;
+			out->segment_rows += t->segments[i]->rows;
+		}
+		pthread_mutex_unlock(&t->mu);
+	}
+	pthread_mutex_unlock(&s->mu);
+}
+
+void store_set_warning(struct store *s, const char *text)
+{
+	pthread_mutex_lock(&s->mu);
+	size_t n = strlen(text);
+	if (n >= sizeof s->warning) n = sizeof s->warning - 1;
+	memcpy(s->warning, text, n);
+	s->warning[n] = 0;
+	pthread_mutex_unlock(&s->mu);
+}
+
+void store_warning(struct store *s, char out[256])
+{
+	pthread_mutex_lock(&s->mu);
+	memcpy(out, s->warning, sizeof s->warning);
+	pthread_mutex_unlock(&s->mu);
+}
+
+/* ---- heads ---- */
+
+bool tenant_covers(struct tenant *t, uint64_t writer, uint64_t seq) { return catalog_covers(&t->catalog, writer, seq); }
+
+uint64_t tenant_head_streams(struct tenant *t)
+{
+	pthread_mutex_lock(&t->mu);
+	uint64_t n = t->known.n;
+	pthread_mutex_unlock(&t->mu);
+	return n;
+}
+
+struct head *tenant_head_open(struct tenant *t, struct budget *b)
+{
+	struct head *h = head_new(b);
+	pthread_mutex_lock(&t->mu);
+	MEM_GROW(t->heads, t->nheads, t->cap_heads);
+	t->heads[t->nheads++] = h;
+	pthread_mutex_unlock(&t->mu);
+	return h;
+}
+
+uint64_t tenant_new_streams(struct tenant *t, const struct record *r)
+{
+	pthread_mutex_lock(&t->mu);
+	uint64_t n = head_new_streams(&t->known, r);
+	pthread_mutex_unlock(&t->mu);
+	return n;
+}
+
+bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, struct buf *bytes, size_t reserved,
+		  struct err *e)
+{
+	pthread_mutex_lock(&t->mu);
+	bool ok = head_apply(h, &t->known, r, bytes, reserved, e);
+	pthread_mutex_unlock(&t->mu);
+	return ok;
+}
+
+void tenant_head_seal(struct tenant *t, struct head *h)
+{
+	pthread_mutex_lock(&t->mu);
+	h->sealed = true;
+	pthread_mutex_unlock(&t->mu);
+}
+
+/* ---- segments ---- */
+
+static void add_segment(struct tenant *t, const struct catalog_segment *c)
+{
+	struct buf name = {0};
+	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(c->name));
+	if (!map_get(&t->by_name, buf_view(&name))) {
+		struct segment *s = segment_new(t->st->objects, t->st->cache, buf_view(&name));
+		s->order = c->order;
+		s->size = c->size;
+		s->rows = c->rows;
+		s->bytes = c->bytes;
+		s->min_ts = c->min_ts;
+		s->max_ts = c->max_ts;
+		MEM_GROW(t->segments, t->nsegments, t->cap_segments);
+		size_t at = t->nsegments++;
+		for (; at > 0 && t->segments[at - 1]->order > s->order; at--) t->segments[at] = t->segments[at - 1];
+		t->segments[at] = s;
+		map_put(&t->by_name, str_c(s->name), s);
+	}
+	buf_free(&name);
+}
+
+static void remove_segment(struct tenant *t, struct str short_name)
+{
+	struct buf name = {0};
+	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(short_name));
+	struct segment *s = map_del(&t->by_name, buf_view(&name));
+	for (size_t i = 0; s && i < t->nsegments; i++) {
+		if (t->segments[i] != s) continue;
+		memmove(&t->segments[i], &t->segments[i + 1], (--t->nsegments - i) * sizeof(struct segment *));
+		break;
+	}
+	segment_unref(s);
+	buf_free(&name);
+}
+
+static void drop_head(struct tenant *t, struct head *h)
+{
+	for (size_t i = 0; i < t->nheads; i++) {
+		if (t->heads[i] != h) continue;
+		memmove(&t->heads[i], &t->heads[i + 1], (--t->nheads - i) * sizeof(struct head *));
+		head_retire(h, &t->known);
+		return;
+	}
+}
+
+void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct head *flushed)
+{
+	pthread_mutex_lock(&t->mu);
+	for (size_t i = 0; i < c->nadded; i++) add_segment(t, &c->added[i]);
+	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i]);
+	if (flushed) drop_head(t, flushed);
+	pthread_mutex_unlock(&t->mu);
+	head_unref(flushed);
+}
+
+/* ---- start ---- */
+
+struct opening {
+	struct store *s;
+	struct str last; /* directory seen last; own copy */
+	struct buf name;
+	struct err *e;
+	bool ok;
+};
+
+static void apply_at_start(void *ud, const struct catalog_entry *c) { tenant_apply_entry(ud, c, NULL); }
+
+static bool find_tenant(void *ud, const struct object_info *o)
+{
+	struct opening *w = ud;
+	struct str rest = o->name, dir;
+	if (!str_cut(&rest, '/', &dir) || str_eq(dir, w->last)) return true;
+	free((char *)w->last.p);
+	w->last = mem_str(dir);
+	buf_clear(&w->name);
+	if (!unescape(dir, &w->name)) {
+		log_warn("a directory in the store is no tenant's; left alone", kv_str("directory", dir));
+		return true;
+	}
+	struct tenant *t = store_tenant(w->s, buf_view(&w->name), true);
+	w->ok = catalog_read(&t->catalog, apply_at_start, t, w->e);
+	if (!w->ok) err_wrap(w->e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
+	return w->ok;
+}
+
+struct sweep {
+	struct tenant *t;
+	int64_t before;
+	uint64_t n;
+};
+
+static bool sweep_one(void *ud, const struct object_info *o)
+{
+	struct sweep *w = ud;
+	struct err e = ERR_INIT;
+	if (map_get(&w->t->by_name, o->name) || o->mtime >= w->before) return true;
+	if (object_remove(w->t->st->objects, o->name, &e))
+		w->n++;
+	else
+		log_warn("cannot remove a segment that no catalog names", kv_err(&e));
+	return true;
+}
+
+/* What a crash between writing a segment and naming it left behind. With a damaged catalog entry, an unnamed
+ * segment may be all there is of its lines, so it stays. */
+static void sweep_orphans(struct store *s)
+{
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
+		struct tenant *t = m->val;
+		struct sweep w = {t, clock_wall(s->c.clock) - s->c.orphan_grace_ns, 0};
+		struct buf prefix = {0};
+		struct err e = ERR_INIT;
+		if (t->catalog.damaged) continue;
+		buf_printf(&prefix, "%.*ssegments/", STR_ARG(t->dir));
+		if (!object_list(s->objects, buf_view(&prefix), sweep_one, &w, &e))
+			log_warn("cannot look for unnamed segments", kv_err(&e));
+		if (w.n)
+			log_info("removed segments that no catalog names", kv_str("tenant", t->name),
+				 kv_i("segments", (int64_t)w.n));
+		buf_free(&prefix);
+	}
+}
+
+static bool load_catalogs(struct store *s, struct err *e)
+{
+	struct opening w = {.s = s, .e = e, .ok = true};
+	bool ok = object_list(s->objects, STR(""), find_tenant, &w, e) && w.ok;
+	free((char *)w.last.p);
+	buf_free(&w.name);
+	if (!ok) return false;
+	struct store_totals sum;
+	store_totals(s, &sum);
+	if (sum.segments) {
+		log_info("catalogs read", kv_i("tenants", (int64_t)sum.tenants),
+			 kv_i("segments", (int64_t)sum.segments), kv_i("rows", (int64_t)sum.segment_rows),
+			 kv_i("bytes", (int64_t)sum.segment_bytes));
+	}
+	sweep_orphans(s);
+	return true;
+}
+
+struct store *store_open(const struct store_config *c, struct err *e)
+{
+	struct store *s = mem_zalloc(sizeof *s);
+	struct buf objects = {0};
+	s->c = *c;
+	s->dir = mem_strdup(c->dir);
+	s->lock = -1;
+	pthread_mutex_init(&s->mu, NULL);
+	if (!s->c.cache_bytes) s->c.cache_bytes = 64u << 20;
+	if (!s->c.orphan_grace_ns) s->c.orphan_grace_ns = UNITS_HOUR;
+	s->cache = cache_new(s->c.cache_bytes);
+	bool ok = fs_mkdirs(c->fs, c->dir, 0750, e);
+	if (ok && (s->lock = fs_lock(c->dir, LOCK_NAME, e)) < 0) {
+		ok = false;
+		if (e->code == ERR_EXISTS)
+			err_set(e, ERR_EXISTS,
+				"data directory %s is in use by another process (it holds %s/" LOCK_NAME
+				"); stop it or choose another directory",
+				c->dir, c->dir);
+	}
+	if (ok) {
+		fs_path(&objects, c->dir, "store");
+		s->objects = object_fs_open(c->fs, objects.p, e);
+		buf_free(&objects);
+	}
+	if (ok && s->objects && load_catalogs(s, e)) return s;
+	store_close(s);
+	return NULL;
+}
+
+void store_close(struct store *s)
+{
+	if (!s) return;
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) tenant_free(m->val);
+	map_free(&s->tenants);
+	cache_free(s->cache);
+	object_close(s->objects);
+	if (s->lock >= 0) fs_unlock(s->lock);
+	pthread_mutex_destroy(&s->mu);
+	free(s->dir);
+	free(s);
+}

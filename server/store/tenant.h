@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tenant: what the files of this room share about a tenant and the store; nobody else includes it. */
+#ifndef LARCH_SERVER_STORE_TENANT_H
+#define LARCH_SERVER_STORE_TENANT_H
+
+#include "server/store/store.h"
+
+#include <pthread.h>
+
+struct tenant {
+	struct store *st;
+	struct str name, dir;   /* dir: its objects' prefix, "<escaped name>/" */
+	struct catalog catalog; /* the flush thread's after store_open() */
+
+	pthread_mutex_t mu;        /* guards what follows */
+	struct map known;          /* streams in heads: see head.h */
+	struct head **heads;       /* oldest first */
+	struct segment **segments; /* by order, oldest first */
+	struct map by_name;        /* segments by object name */
+	size_t nheads, cap_heads, nsegments, cap_segments;
+};
+
+struct store {
+	struct store_config c;
+	char *dir;
+	int lock;
+	struct object_store *objects;
+	struct cache *cache;
+
+	pthread_mutex_t mu; /* guards what follows */
+	struct map tenants; /* name -> struct tenant */
+	char warning[256];
+};
+
+/* Carries out a catalog entry: segments come and go, and `flushed` (may be NULL) leaves in the same step. */
+void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct head *flushed);
+void store_warning(struct store *s, char out[256]);
+
+#endif
