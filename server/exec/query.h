@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* query: what the parts of the engine share while one query runs. Lives on exec_run()'s stack; fields marked so
+ * are touched by several workers. */
+#ifndef LARCH_SERVER_EXEC_QUERY_H
+#define LARCH_SERVER_EXEC_QUERY_H
+
+#include "server/exec/exec.h"
+#include "server/exec/pool.h"
+#include "server/logql/logql.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct query {
+	const struct exec_query *in;
+	struct pool *pool;
+	struct clock *clock;
+	struct arena arena; /* tree, plans; the main thread's */
+	struct logql *ast;
+	struct exec_result *out;
+	int64_t deadline_mono; /* 0: none */
+	size_t memory_limit;
+	_Atomic size_t memory; /* shared: bytes held by results so far */
+	_Atomic bool stop;     /* shared: a task failed or the client went away */
+	pthread_mutex_t lock;  /* guards the rest */
+	struct err err;        /* of the failed task with the least number */
+	size_t err_task;
+	struct exec_stats stats;
+};
+
+/* Once per batch: is there reason to stop? False with the error. */
+bool query_check(struct query *q, struct err *e);
+/* Accounts for n more bytes held. */
+void query_charge(struct query *q, size_t n);
+/* A task failed; the others stop at their next batch. */
+void query_fail(struct query *q, size_t task, const struct err *e);
+/* Runs tasks on the pool; false with the first failed task's error. */
+bool query_run(struct query *q, size_t n, void (*fn)(void *ud, size_t i), void *ud, struct err *e);
+void query_stats_add(struct query *q, const struct scan_stats *s, uint64_t passed);
+
+#endif
