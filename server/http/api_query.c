@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/http/api_query.h"
+
+#include "common/json.h"
+#include "server/http/respond.h"
+
+/* ---- shared ---- */
+
+static void close_read(struct api_read *a)
+{
+	for (size_t i = 0; i < a->n_sources; i++) snapshot_free(a->sources[i].snap);
+	arena_free(&a->arena);
+}
+
+bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
+{
+	struct str *tenants;
+	size_t n;
+	*a = (struct api_read){.api = ctx, .req = r, .err = ERR_INIT};
+	arena_init(&a->arena, 0);
+	if (!api_tenants(a->api, r, &a->arena, &tenants, &n)) {
+		arena_free(&a->arena);
+		return false;
+	}
+	if (!api_bounds(r, clock_wall(a->api->clock), &a->start, &a->end, &a->err)) {
+		api_read_fail(a);
+		return false;
+	}
+	a->sources = arena_alloc(&a->arena, n * sizeof *a->sources);
+	for (; a->n_sources < n; a->n_sources++) {
+		struct str t = tenants[a->n_sources];
+		a->sources[a->n_sources] = (struct exec_source){t, snapshot_take(a->api->store, t)};
+	}
+	a->limits = a->api->limits(a->api->limits_ud, tenants[0]);
+	return true;
+}
+
+void api_read_fail(struct api_read *a)
+{
+	struct httpd_req *r = a->req;
+	struct err e = a->err;
+	close_read(a);
+	api_fail(r, &e);
+}
+
+void api_read_reply(struct api_read *a, struct buf *body)
+{
+	struct httpd_req *r = a->req;
+	close_read(a);
+	api_json(r, body);
+}
+
+struct exec_query api_query_base(struct api_read *a, struct str text)
+{
+	return (struct exec_query){
+		.text = text,
+		.start = a->start,
+		.end = a->end,
+		.step = 1,
+		.limit = 100,
+		.sources = a->sources,
+		.n_sources = a->n_sources,
+		.limits = a->limits,
+		.cancel = httpd_cancel_flag(a->req),
+	};
+}
+
+static bool takes_everything(struct str s)
+{
+	s = str_trim(s);
+	return s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}' && str_trim(str_sub(s, 1, s.n - 1)).n == 0;
+}
+
+bool api_selectors(struct api_read *a, const char *name, struct api_selectors *out)
+{
+	size_t n = httpd_args(a->req, name, NULL, 0);
+	struct str *texts = arena_alloc(&a->arena, (n + 1) * sizeof *texts);
+	httpd_args(a->req, name, texts, n);
+	*out = (struct api_selectors){arena_alloc(&a->arena, (n + 1) * sizeof *out->v), 0};
+	if (n == 1 && takes_everything(texts[0])) return true;
+	for (size_t i = 0; i < n; i++) {
+		struct logql *q = logql_parse_matchers(&a->arena, texts[i], &a->err);
+		if (!q) {
+			api_selectors_free(out);
+			return false;
+		}
+		out->v[out->n++] = q;
+	}
+	return true;
+}
+
+void api_selectors_free(struct api_selectors *s)
+{
+	for (size_t i = 0; i < s->n; i++) logql_free(s->v[i]);
+	s->n = 0;
+}
+
+struct each {
+	const struct api_selectors *sel;
+	size_t at;
+	const struct exec_source *src;
+	bool (*fn)(void *ud, const struct exec_source *src, const struct reader_stream *st);
+	void *ud;
+	bool stopped;
+};
+
+/* A stream counts with the first selector that takes it. */
+static bool each_stream(void *ud, const struct reader_stream *st)
+{
+	struct each *x = ud;
+	for (size_t i = 0; i < x->at; i++)
+		if (selector_match(&x->sel->v[i]->root->log->selector, &st->labels)) return true;
+	x->stopped = !x->fn(x->ud, x->src, st);
+	return !x->stopped;
+}
+
+bool api_each_stream(struct api_read *a, const struct api_selectors *s,
+		     bool (*fn)(void *ud, const struct exec_source *src, const struct reader_stream *st), void *ud)
+{
+	struct each x = {.sel = s, .fn = fn, .ud = ud};
+	for (size_t i = 0; i < a->n_sources; i++) {
+		x.src = &a->sources[i];
+		for (x.at = 0; x.at < (s->n ? s->n : 1) && !x.stopped; x.at++) {
+			const struct selector *sel = s->n ? &s->v[x.at]->root->log->selector : &(struct selector){0};
+			if (!snapshot_streams(x.src->snap, sel->v, sel->n, a->start, a->end, each_stream, &x, &a->err))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- /loki/api/v1/query, query_range ---- */
+
+static bool wants_categories(const struct httpd_req *r)
+{
+	struct str rest = httpd_header(r, "X-Loki-Response-Encoding-Flags"), flag;
+	if (!rest.p) return false;
+	for (bool more = true; more;) {
+		more = str_cut(&rest, ',', &flag);
+		if (str_eqc(str_trim(flag), "categorize-labels")) return true;
+	}
+	return false;
+}
+
+static void run(struct api_read *a, const struct exec_query *q)
+{
+	struct exec_result *res = exec_run(a->api->engine, q, &a->err);
+	struct buf b = {0};
+	if (!res) {
+		api_read_fail(a);
+		return;
+	}
+	respond_query(&b, res, q->categorize);
+	exec_result_free(res);
+	api_read_reply(a, &b);
+}
+
+static bool instant_params(struct api_read *a, struct exec_query *q)
+{
+	if (!api_time(api_arg(a->req, "time"), clock_wall(a->api->clock), &q->end, &a->err)) return false;
+	q->start = q->end;
+	q->instant = true;
+	return api_limit(a->req, "limit", 100, &q->limit, &a->err) && api_direction(a->req, &q->forward, &a->err);
+}
+
+static bool range_params(struct api_read *a, struct exec_query *q)
+{
+	struct str interval = api_arg(a->req, "interval");
+	if (a->end < a->start)
+		return err_set(&a->err, ERR_INVALID, "end timestamp must not be before or equal to start time");
+	if (!api_limit(a->req, "limit", 100, &q->limit, &a->err) || !api_direction(a->req, &q->forward, &a->err) ||
+	    !api_step(a->req, a->start, a->end, &q->step, &a->err))
+		return false;
+	if (interval.n && !api_duration(interval, &q->interval, &a->err)) return false;
+	return q->interval >= 0 || err_set(&a->err, ERR_INVALID, "interval must be >= 0");
+}
+
+static void query_with(struct httpd_req *r, void *ctx, bool (*params)(struct api_read *a, struct exec_query *q))
+{
+	struct api_read a;
+	if (!api_read_open(&a, r, ctx)) return;
+	struct exec_query q = api_query_base(&a, api_arg(r, "query"));
+	q.categorize = wants_categories(r);
+	if (params(&a, &q))
+		run(&a, &q);
+	else
+		api_read_fail(&a);
+}
+
+static void get_query(struct httpd_req *r, void *ctx) { query_with(r, ctx, instant_params); }
+static void get_query_range(struct httpd_req *r, void *ctx) { query_with(r, ctx, range_params); }
+
+/* ---- /loki/api/v1/format_query ---- */
+
+static void get_format_query(struct httpd_req *r, void *ctx)
+{
+	(void)ctx;
+	struct arena a;
+	struct buf text = {0}, b = {0};
+	struct err e = ERR_INIT;
+	arena_init(&a, 0);
+	struct logql *q = logql_parse(&a, api_arg(r, "query"), &e);
+	if (q)
+		logql_print_pretty(&text, q->root);
+	else
+		buf_c(&text, e.msg);
+	buf_c(&b, q ? "{\"status\":\"success\",\"data\":" : "{\"status\":\"invalid-query\",\"error\":");
+	json_quote(&b, buf_view(&text), false);
+	buf_c(&b, "}\n");
+	logql_free(q);
+	arena_free(&a);
+	buf_free(&text);
+	httpd_reply(r, q ? 200 : 400, "application/json; charset=utf-8", &b);
+}
+
+static const struct httpd_route routes[] = {
+	{.methods = "GET POST", .path = "/loki/api/v1/query", .fn = get_query, .name = "loki_api_v1_query"},
+	{.methods = "GET POST",
+	 .path = "/loki/api/v1/query_range",
+	 .fn = get_query_range,
+	 .name = "loki_api_v1_query_range"},
+	{.methods = "GET POST",
+	 .path = "/loki/api/v1/format_query",
+	 .fn = get_format_query,
+	 .name = "loki_api_v1_format_query"},
+};
+
+const struct api_table api_query_table = API_TABLE(routes);
