@@ -108,25 +108,28 @@ static bool undo_snappy(struct job *j, const struct api_push *p, struct str *bod
 	return true;
 }
 
-/* Arrays of a push cost up to 20 times its bytes (an empty entry is two): half as much again as the body is
- * taken at first, and the decoder stops when it needs more than memory allows. */
+static bool decode_into(struct job *j, bool json, struct str body, size_t room, struct err *e)
+{
+	if (!reserve(j, room, e)) return false;
+	arena_reset(&j->arena);
+	j->arena.cap = room;
+	if (json ? push_json_decode(&j->arena, body, &j->push, e) : push_decode(&j->arena, body, &j->push, e)) return true;
+	budget_give(j->budget, room);
+	j->reserved -= room;
+	return false;
+}
+
+/* The arrays of a push take about its bytes again; of one made of tiny entries many times that (an empty entry is
+ * two bytes on the wire), which is found out and tried with what is left of the budget. */
 static bool decode(struct job *j, const struct api_push *p, bool json, struct str body, struct err *e)
 {
 	if (!json && !undo_snappy(j, p, &body, e)) return false;
 	if (json && body.n == 0) return err_set(e, ERR_INVALID, "EOF");
-	size_t room = j->budget->limit - budget_used(j->budget), want = body.n * 24 + 65536;
-	if (want > room) want = room;
-	if (!reserve(j, want, e)) return false;
-	j->arena.cap = want;
-	bool ok = json ? push_json_decode(&j->arena, body, &j->push, e) : push_decode(&j->arena, body, &j->push, e);
-	if (!ok) return false;
-	/* Checking adds labels, levels and texts; entries are counted by now. */
-	size_t need = j->arena.used * 2 + 65536;
-	if (need < j->reserved && want > need) {
-		budget_give(j->budget, want - need);
-		j->reserved -= want - need;
-	}
-	return true;
+	if (decode_into(j, json, body, body.n * 2 + 65536, e)) return true;
+	if (e->code != ERR_TOO_LARGE) return false;
+	size_t used = budget_used(j->budget), left = j->budget->limit > used ? j->budget->limit - used : 0;
+	*e = ERR_INIT;
+	return decode_into(j, json, body, left, e);
 }
 
 static void stored(void *ud, const struct err *e)

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/server.h"
+
+#include "common/log.h"
+#include "server/exec/exec.h"
+#include "server/http/api_push.h"
+#include "server/http/api_status.h"
+#include "server/ingest/ingest.h"
+#include "server/metrics.h"
+#include "server/store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct server {
+	struct api api; /* first: the HTTP server's context */
+	const struct config *config;
+	struct metrics *metrics;
+	struct store *store;
+	struct ingest *ingest;
+	struct exec_engine *engine;
+	struct distributor *distributor;
+	struct httpd *httpd;
+	struct httpd_route *routes;
+	struct api_push push;
+	struct api_status status;
+	struct budget heads, bodies;
+	char *wal_dir, *address, *prefix;
+};
+
+/* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. */
+enum { PART_HEADS = 6, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4 };
+static size_t part(const struct config *c, int sixteenths) { return c->larch.memory_limit / 16 * (unsigned)sixteenths; }
+
+static const struct limits *limits_of(void *ud, struct str tenant)
+{
+	(void)tenant;
+	return &((const struct config *)ud)->limits;
+}
+
+static void set_log_counts(struct metrics *m)
+{
+	for (enum log_level l = LOG_LEVEL_DEBUG; l <= LOG_LEVEL_ERROR; l++) {
+		struct str name = str_c(log_level_name(l));
+		metrics_set(metrics_get(m, METRIC_LOG_MESSAGES, &name), (double)log_count(l));
+	}
+}
+
+/* Figures that ingest keeps are read when somebody looks. */
+static void read_figures(void *ud)
+{
+	struct server *s = ud;
+	struct ingest_stats st;
+	ingest_stats(s->ingest, &st);
+	const struct { enum server_metric id; uint64_t v; } rows[] = {
+		{METRIC_MEMORY_STREAMS, st.streams},         {METRIC_STREAMS_CREATED, st.streams_created},
+		{METRIC_FLUSHES, st.segments_written},       {METRIC_HEAD_BYTES, st.head_bytes},
+		{METRIC_HEAD_ENTRIES, st.head_entries},      {METRIC_WAL_BYTES, st.wal_bytes},
+		{METRIC_WAL_RECORDS, st.wal_records},        {METRIC_WAL_SYNCS, st.wal_syncs},
+		{METRIC_WAL_FAILURES, st.wal_failures},      {METRIC_WAL_CORRUPT, st.wal_corrupt_records},
+		{METRIC_FLUSH_FAILURES, st.flush_failures},  {METRIC_FLUSHED_BYTES, st.flushed_bytes},
+		{METRIC_FLUSHED_ENTRIES, st.flushed_entries},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, (double)rows[i].v);
+	set_log_counts(s->metrics);
+}
+
+static void answered(void *ctx, const char *route, const char *method, int status, int64_t ns)
+{
+	struct server *s = ctx;
+	char code[16];
+	snprintf(code, sizeof code, "%d", status);
+	struct str values[] = {str_c(method), str_c(route), str_c(code), STR("false")};
+	metrics_observe(metrics_get(s->metrics, METRIC_REQUEST_SECONDS, values), (double)ns / 1e9);
+}
+
+static void start_metrics(struct server *s)
+{
+	struct str version = STR(LARCH_VERSION);
+	s->metrics = metrics_new(server_metrics, SERVER_METRICS);
+	metrics_set(metrics_get(s->metrics, METRIC_BUILD_INFO, &version), 1);
+}
+
+static bool start_storage(struct server *s, struct err *e)
+{
+	const struct config *c = s->config;
+	struct store_config sc = {.dir = c->data_dir, .fs = &fs_real, .clock = &clock_real, .cache_bytes = part(c, PART_CACHE)};
+	s->store = store_open(&sc, e);
+	if (!s->store) return false;
+	struct buf wal = {0};
+	fs_path(&wal, c->data_dir, "wal");
+	s->wal_dir = mem_strdup(buf_cstr(&wal));
+	buf_free(&wal);
+	s->heads.limit = part(c, PART_HEADS);
+	static const enum ingest_sync sync[] = {[WAL_SYNC_GROUP] = INGEST_SYNC_GROUP, [WAL_SYNC_INTERVAL] = INGEST_SYNC_INTERVAL, [WAL_SYNC_NONE] = INGEST_SYNC_NONE};
+	struct ingest_config ic = {
+		.wal_dir = s->wal_dir, .sync = sync[c->larch.sync], .sync_interval_ns = c->larch.sync_interval,
+		.flush_bytes = c->larch.flush_bytes, .flush_age_ns = c->ingester.max_chunk_age, .flush_idle_ns = c->ingester.chunk_idle_period,
+		.max_streams = (uint64_t)(c->limits.max_streams_per_user ? c->limits.max_streams_per_user : c->limits.max_global_streams_per_user),
+		.heads = &s->heads, .fs = &fs_real, .clock = &clock_real,
+	};
+	s->ingest = ingest_start(&ic, s->store, e);
+	return s->ingest != NULL;
+}
+
+static bool start_http(struct server *s, struct err *e)
+{
+	const struct config *c = s->config;
+	size_t n;
+	s->bodies.limit = part(c, PART_BODIES);
+	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_recv_msg_size, c->distributor.max_decompressed_size};
+	s->status.metrics = c->server.register_instrumentation ? s->metrics : NULL;
+	config_print(c, &s->status.config);
+	s->api = (struct api){
+		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
+		.multi_tenant = c->querier.multi_tenant_queries_enabled, .limits = limits_of, .limits_ud = (void *)c,
+		.push = &s->push, .status = &s->status,
+	};
+	s->routes = api_routes(&n);
+	s->address = mem_strndup(c->server.address.p ? c->server.address.p : "", c->server.address.n);
+	s->prefix = mem_strndup(c->server.prefix.p ? c->server.prefix.p : "", c->server.prefix.n);
+	s->httpd = httpd_start(&(struct httpd_config){
+		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
+		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000), .budget = &s->bodies,
+		.done = answered}, e);
+	return s->httpd != NULL;
+}
+
+struct server *server_start(const struct config *c, struct err *e)
+{
+	struct server *s = mem_zalloc(sizeof *s);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	s->config = c;
+	start_metrics(s);
+	s->distributor = distributor_new(&clock_real, s->metrics);
+	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
+	if (start_storage(s, e)) {
+		metrics_on_expose(s->metrics, read_figures, s);
+		if (start_http(s, e)) return s;
+	}
+	server_stop(s);
+	return NULL;
+}
+
+uint16_t server_port(const struct server *s) { return httpd_port(s->httpd); }
+
+void server_stop(struct server *s)
+{
+	if (!s) return;
+	s->status.stopping = true;
+	if (s->httpd) httpd_stop(s->httpd, s->config->server.graceful_shutdown_timeout);
+	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
+	exec_engine_free(s->engine);
+	if (s->store) store_close(s->store);
+	distributor_free(s->distributor);
+	metrics_free(s->metrics);
+	buf_free(&s->status.config);
+	free(s->routes);
+	free(s->wal_dir);
+	free(s->address);
+	free(s->prefix);
+	free(s);
+}
