@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""larch-server alone: durability through crashes, tenants, configuration errors, bad input, full disks."""
+import gzip
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+
+from forget import Forget
+from harness import SERVER_CONFIG, short
+from ledger import SEC, Ledger
+
+OPEN_LIMITS = "limits_config: {ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n"
+
+
+def check_everything(server, t0):
+    assert server.lines('{app="a"}') == ["one", "two", "three"]
+    assert server.lines('{app="a"} |= "t"', direction="backward", limit=1) == ["three"]
+    labels = server.get("/loki/api/v1/labels").json()["data"]
+    assert labels == ["app", "env", "service_name"], labels
+    assert server.get("/loki/api/v1/label/app/values").json()["data"] == ["a", "b"]
+    series = server.get("/loki/api/v1/series", **{"match[]": '{app="b"}'}).json()["data"]
+    assert series == [{"app": "b", "env": "x", "service_name": "b"}], series
+    counts = server.instant('sum by (app) (count_over_time({app=~".+"}[1h]))')["result"]
+    assert {s["metric"]["app"]: s["value"][1] for s in counts} == {"a": "3", "b": "2"}
+    matrix = server.query('bytes_over_time({app="b"}[1m])', step=60)
+    assert matrix["resultType"] == "matrix" and matrix["result"]
+    assert [s["metric"]["level"] for s in server.instant('sum by (level) (count_over_time({app="b"} | json [1h]))')["result"]] == ["error", "info"]
+
+
+@short
+def test_the_road(env):
+    """A push is answered at once, after kill -9, from segments, and from segments after kill -9."""
+    server = env.server()
+    t0 = time.time_ns() - 5 * SEC
+    server.push({"app": "a"}, ["one", "two", "three"], t0)
+    server.push({"app": "b", "env": "x"}, ['{"level":"info"}', '{"level":"error"}'], t0)
+    check_everything(server, t0)
+    server.kill()
+    server.restart()
+    check_everything(server, t0)
+    assert server.post("/flush").status == 204
+    check_everything(server, t0)
+    server.kill()
+    server.restart()
+    check_everything(server, t0)
+    server.push({"app": "a"}, [(t0 + 1, "two")])  # the same entry again is no new one
+    check_everything(server, t0)
+    server.stop()
+    server.restart()
+    check_everything(server, t0)
+
+
+def crash_loop(env, server, ledger, kills, after=lambda: None):
+    rnd = random.Random(kills)
+    for i in range(kills):
+        want = len(ledger.acked) + 200
+        env.wait_for(lambda: len(ledger.acked) >= want, "acknowledgements")
+        time.sleep(rnd.random() * .2)  # anywhere in what the server does; nothing is waited for
+        if i % 2:
+            threading.Thread(target=lambda: quiet(lambda: server.post("/flush")), daemon=True).start()
+        server.kill()
+        after()
+        server.restart()
+
+
+def quiet(call):
+    try:
+        call()
+    except OSError:
+        pass
+
+
+def test_kill_during_load(env):
+    server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n")
+    ledger = Ledger()
+    ledger.start(server)
+    crash_loop(env, server, ledger, 8)
+    ledger.finish()
+    assert ledger.check(server) >= len(ledger.acked) > 1000
+    server.post("/flush")
+    ledger.check(server)
+
+
+def test_power_cut_during_load(env):
+    """As above on a file system that forgets what was not fsync'ed."""
+    disk = Forget(env.path("server-data"), env.build)
+    server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n", variables={**env.preload("forget"), **{k: v for k, v in disk.environment().items() if k != "LD_PRELOAD"}})
+    ledger = Ledger()
+    ledger.start(server, 2)
+    crash_loop(env, server, ledger, 6, disk.power_cut)
+    ledger.finish()
+    ledger.check(server)
+    server.kill()
+    disk.power_cut()
+    server.restart()
+    assert ledger.check(server) > 500
+
+
+@short
+def test_tenants_cannot_see_each_other(env):
+    server = env.server(config=SERVER_CONFIG.replace("auth_enabled: false", "auth_enabled: true"))
+    server.push({"app": "a"}, ["of one"], tenant="one")
+    server.push({"app": "b", "own": "x"}, ["of two"], tenant="two")
+    for step in range(3):
+        assert server.lines('{app=~".+"}', tenant="one") == ["of one"]
+        assert server.lines('{app=~".+"}', tenant="two") == ["of two"]
+        assert server.lines('{app=~".+"}', tenant="three") == []
+        assert server.get("/loki/api/v1/labels", headers={"X-Scope-OrgID": "one"}).json()["data"] == ["app", "service_name"]
+        assert server.get("/loki/api/v1/label/app/values", headers={"X-Scope-OrgID": "two"}).json()["data"] == ["b"]
+        assert len(server.get("/loki/api/v1/series", headers={"X-Scope-OrgID": "one"}, match='{app=~".+"}').json()["data"]) == 1
+        if step == 0:
+            server.post("/flush")
+        elif step == 1:
+            server.kill()
+            server.restart()
+    assert server.get("/loki/api/v1/labels").status == 401
+    assert server.post("/loki/api/v1/push", {"streams": []}).status == 401
+    for bad in ("a/b", "..", "x" * 151, "one|two"):
+        assert server.get("/loki/api/v1/labels", headers={"X-Scope-OrgID": bad}).status == 400, bad
+
+
+@short
+def test_one_process_per_directory(env):
+    server = env.server()
+    second = env.run("larch-server", f"-larch.data-dir={env.path('server-data', 'larch')}", "-server.http-listen-port=0")
+    assert second.returncode == 1 and "another" in second.stderr, second
+    assert server.get("/ready").status == 200
+
+
+OLD_CONFIG = """\
+server:
+  http_listen_port: 3100
+  grpc_listen_port: 9095
+storage_config:
+  boltdb:
+    directory: /loki/index
+  filesystem:
+    directory: /loki/chunks
+ingester:
+  lifecycler:
+    ring:
+      kvstore:
+        store: inmemory
+  chunk_idle_period: 3m
+limits_config:
+  max_query_length: 1h
+  max_entries_limit: 5000
+  retention_period: 168h # 7 days
+"""
+
+
+@short
+def test_configuration_errors_name_their_line(env):
+    file = env.write("old.yaml", OLD_CONFIG)
+    got = env.run("larch-server", f"-config.file={file}")
+    assert got.returncode == 1
+    for part in (f"{file}:16:3", '"max_entries_limit"', '"max_entries_limit_per_query"'):
+        assert part in got.stderr, got.stderr
+    fixed = env.write("fixed.yaml", OLD_CONFIG.replace("max_entries_limit:", "max_entries_limit_per_query:"))
+    got = env.run("larch-server", f"-config.file={fixed}", "-verify-config")
+    assert got.returncode == 0, got.stderr
+    assert env.run("larch-server", "-config.file=/nonexistent.yaml").returncode == 1
+    assert env.run("larch-server", "nonsense").returncode == 2
+    help_ = env.run("larch-server", "--help")
+    assert help_.returncode == 0 and "Examples" in help_.stdout
+    assert env.run("larch-server", "--version").stdout.startswith("larch-server ")
+
+
+LOKI_CONFIG = """\
+auth_enabled: false
+server:
+  http_listen_port: {port}
+common:
+  path_prefix: {data}
+  storage:
+    filesystem:
+      chunks_directory: {data}/chunks
+      rules_directory: {data}/rules
+  replication_factor: 1
+  ring:
+    instance_addr: 127.0.0.1
+    kvstore:
+      store: inmemory
+schema_config:
+  configs:
+    - from: 2024-01-01
+      store: tsdb
+      object_store: filesystem
+      schema: v13
+      index:
+        prefix: index_
+        period: 24h
+compactor:
+  working_directory: {data}/compactor
+  compaction_interval: 10m
+  retention_enabled: true
+  delete_request_store: filesystem
+  retention_delete_delay: 2h
+  retention_delete_worker_count: 150
+limits_config:
+  retention_period: 168h
+"""
+
+
+@short
+def test_a_usual_configuration_runs(env):
+    server = env.server(config=LOKI_CONFIG)
+    server.push({"app": "a"}, ["hello"])
+    assert server.lines('{app="a"}') == ["hello"]
+    log = server.log()
+    assert "compactor (line 23)" in log and "schema_config" in log, log
+    assert "retention_period" in log
+    assert "path_prefix: " + env.path("server-data") in server.get("/config").text
+
+
+def varint(n):
+    out = b""
+    while True:
+        out += bytes([n & 127 | (128 if n > 127 else 0)])
+        n >>= 7
+        if not n:
+            return out
+
+
+def snappy(data):
+    """Block format, literals only."""
+    out = varint(len(data))
+    for i in range(0, len(data), 60):
+        out += bytes([(len(data[i:i + 60]) - 1) << 2]) + data[i:i + 60]
+    return out
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def protobuf(labels, rows):
+    stream = field(1, labels)
+    for ts, line in rows:
+        stamp = b"\x08" + varint(ts // SEC) + b"\x10" + varint(ts % SEC)
+        stream += field(2, field(1, stamp) + field(2, line))
+    return field(1, stream)
+
+
+def push_raw(server, body, content_type="application/x-protobuf", **headers):
+    return server.post("/loki/api/v1/push", body, content_type, headers)
+
+
+@short
+def test_bytes_are_kept(env):
+    """Korean, Russian and Latin-1 lines, byte for byte, in memory and in segments."""
+    server = env.server()
+    now = time.time_ns() - SEC
+    lines = ["안녕하세요 세계".encode(), "Привет, мир".encode(), "caf\xe9 cr\xe8me \xdf".encode("latin-1"), b"tab\tand\x00nul \xff\xfe"]
+    assert push_raw(server, snappy(protobuf(b'{app="bytes"}', [(now + i, l) for i, l in enumerate(lines)]))).status == 204
+    for _ in range(2):
+        got = server.lines('{app="bytes"}')
+        assert got[:2] == ["안녕하세요 세계", "Привет, мир"], got
+        for line in lines:
+            quoted = "".join("\\x%02x" % b for b in line)
+            exact = server.instant('sum(bytes_over_time({app="bytes"} |= "%s" [1h]))' % quoted)["result"]
+            assert [s["value"][1] for s in exact] == [str(len(line))], (line, exact)
+        assert server.lines('{app="bytes"} |~ "(?i)ПРИВЕТ.*мир"') == ["Привет, мир"]
+        assert server.post("/flush").status == 204
+
+
+@short
+def test_bad_input_gets_an_answer(env):
+    server = env.server()
+    now = time.time_ns()
+    good = protobuf(b'{app="good"}', [(now, b"fine")])
+    assert push_raw(server, snappy(good)).status == 204
+    bad = [
+        b"", b"\xff" * 10, snappy(good)[:-3], snappy(good[:-2]), snappy(b"\x0a\xff\xff\xff\xff\x0f"), snappy(b"\x0a\x05ab"),
+        varint(1 << 31) + b"\x00", varint(4 << 30) + b"x" * 100, snappy(field(1, field(1, b"\xff\xfe") + field(2, b""))),
+        snappy(field(1, field(1, b'{a="b"') + field(2, field(2, b"x")))),
+    ]
+    for body in bad:
+        answer = push_raw(server, body)
+        assert 400 <= answer.status < 504 and answer.text.strip(), (body[:40], answer)
+    for body in ("{", "[]", "nope", '{"streams":5}', '{"streams":[{"stream":{"a":"b"},"values":[["x"]]}]}', "[" * 100000, '{"streams":' * 5000):
+        assert push_raw(server, body, "application/json").status == 400, body[:40]
+    assert push_raw(server, b"zz", "application/json", **{"Content-Encoding": "gzip"}).status == 400
+    assert push_raw(server, b"zz", "application/json", **{"Content-Encoding": "br"}).status == 400
+    assert push_raw(server, b"x", "").status == 400
+    # A line over the limit takes only itself with it, and the answer says so.
+    answer = push_raw(server, snappy(protobuf(b'{app="good"}', [(now + 1, b"L" * (10 << 20)), (now + 2, b"short")])))
+    assert answer.status == 400 and "max entry size '262144' bytes exceeded" in answer.text, answer
+    assert server.lines('{app="good"}') == ["fine", "short"]
+    for query in ("{", '{app="a"} |~ "("', '{app="a"} | json | line_format "{{"', "(" * 10000, '{app=~"' + "(a+)+" * 50 + '$"}', "\x00", "x" * 200000):
+        answer = server.get("/loki/api/v1/query_range", query=query[:60000])
+        assert answer.status in (400, 414), (query[:30], answer)
+    assert server.lines('{app="good"}') == ["fine", "short"]
+    assert server.get("/ready").status == 200
+
+
+def test_bombs_do_not_grow_the_process(env):
+    server = env.server()
+    zeros = bytes(100 << 20)
+    gz = gzip.compress(zeros, 1)
+    cases = [(push_raw, (server, zeros)), (push_raw, (server, gz, "application/json"), {"Content-Encoding": "gzip"}),
+             (push_raw, (server, gz), {"Content-Encoding": "gzip"}), (push_raw, (server, varint(100 << 20) + b"\xfe\x01\x00" * 1000)),
+             (push_raw, (server, snappy(field(1, field(1, b'{a="b"}') + field(2, b"") * (4 << 20)))))]
+    for call, args, *more in cases:
+        answer = call(*args, **(more[0] if more else {}))
+        assert 400 <= answer.status < 504 and answer.text.strip(), answer
+    with open(f"/proc/{server.pid}/status") as f:
+        peak = [int(l.split()[1]) // 1024 for l in f if l.startswith("VmHWM")][0]
+    assert peak < 400, f"{peak} MiB at the peak"
+    server.push({"app": "a"}, ["alive"])
+    assert server.lines('{app="a"}') == ["alive"]
+
+
+def test_full_disk(env):
+    """A small tmpfs fills up: 503 with a clear text, what was acknowledged stays, and all goes on when there is room."""
+    disk = env.path("server-data")
+    os.mkdir(disk)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    try:
+        server = env.server(OPEN_LIMITS)
+        ledger = Ledger()
+        rnd = random.Random(5)
+        refused = None
+        for i in range(400):
+            rows = [(f"{i % 3}", time.time_ns() + k, "%0500x" % rnd.getrandbits(2000)) for k in range(400)]
+            ledger.sent.update(rows)
+            streams = {}
+            for name, ts, line in rows:
+                streams.setdefault(name, []).append([str(ts), line])
+            answer = server.post("/loki/api/v1/push", {"streams": [{"stream": {"app": "ledger", "name": n}, "values": v} for n, v in streams.items()]})
+            if answer.status != 204:
+                refused = answer
+                break
+            ledger.acked.update(rows)
+        assert refused is not None and refused.status == 503, refused
+        assert "space" in refused.text.lower(), refused
+        ledger.check(server)
+        server.kill()
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        server.restart()
+        ledger.check(server)
+        assert ledger.push(server, [("0", time.time_ns(), "there is room again")])
+        ledger.check(server)
+        server.stop()
+    finally:
+        for p in env.processes:
+            if p.running:
+                p.kill()
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+@short
+def test_status_endpoints(env):
+    server = env.server()
+    assert server.get("/ready").text == "ready\n"
+    info = server.get("/loki/api/v1/status/buildinfo").json()
+    assert info["version"]
+    server.push({"app": "a"}, ["x", "y"])
+    assert server.metric("loki_distributor_lines_received_total", tenant="fake") == 2
+    assert server.metric("loki_request_duration_seconds_count", route="loki_api_v1_push", status_code="204") == 1
+    assert server.metric("loki_ingester_memory_streams") == 1
+    assert server.post("/log_level?log_level=debug").json()["status"] == "success"
+    assert server.get("/log_level").json()["message"] == "Current log level is debug"
+    assert server.post("/log_level?log_level=loud").status == 400
+    assert server.get("/loki/api/v1/nope").status == 404
+    assert server.post("/ready").status == 405
+    assert env.run("larch-server", "-health", f"-health.url={server.url}/ready").returncode == 0
+    server.stop()
+    assert env.run("larch-server", "-health", f"-health.url={server.url}/ready").returncode == 1
+
+
+@short
+def test_no_configuration_at_all(env):
+    port = env.free_port()
+    server = env.start("bare", env.command("larch-server", f"-server.http-listen-port={port}"), {"STATE_DIRECTORY": env.path("state")})
+    from harness import http_request
+    env.wait_for(lambda: http_request("GET", f"http://127.0.0.1:{port}/ready").status == 200)
+    assert os.path.isdir(env.path("state"))
+    body = json.dumps({"streams": [{"stream": {"a": "b"}, "values": [[str(time.time_ns()), "x"]]}]})
+    assert http_request("POST", f"http://127.0.0.1:{port}/loki/api/v1/push", body, {"Content-Type": "application/json", "X-Scope-OrgID": "ignored"}).status == 204
+    with open("/proc/net/tcp") as f:
+        listening = [l.split()[1] for l in f if l.split()[3] == "0A"]
+    assert "0100007F:%04X" % port in listening, listening
+    server.stop()
