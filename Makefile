@@ -38,7 +38,7 @@ ARCHIVES := $(ROOMS:%=$(O)/%.a)
 LINK = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 .PHONY: all demo test test-services unit integration conformance asan tsan fuzz fuzz-replay bench lint format install \
-	uninstall deps help arrows clean
+	uninstall deps deps-services help arrows clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -107,7 +107,7 @@ $(O)/tests/%.so: tests/integration/%.c
 test: deps ## everything a change must pass: arrows, unit, fuzz corpora, integration (needs nothing outside this tree)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all unit-programs helpers
 	$(Q)tests/run --title test --unit $(O) --fuzz $(O) --integration $(O)
-test-services: deps ## tests against real heavier services from Debian's packages
+test-services: deps deps-services ## tests against real heavier services from Debian's packages
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all helpers
 	$(Q)tests/run --title test-services --services $(O)
 unit-programs: $(UNIT) $(FUZZ:%=$(O)/tests/fuzz/%)
@@ -168,7 +168,11 @@ deps: ## install what is missing, through apt, saying so first
 	$(Q)missing=; for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "Larch needs packages that are not installed; running: apt-get install$$missing"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=$(or $(RUNLEVEL),5) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+# Installed, not started: RUNLEVEL keeps packages from starting daemons.
+SERVICE_DEPS := prometheus
+deps-services:
+	$(Q)$(MAKE) --no-print-directory deps DEPS='$(SERVICE_DEPS)' RUNLEVEL=1
 help: ## this list
 	@echo 'make demo and make test are all a new user needs.'; echo
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 18
