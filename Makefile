@@ -164,15 +164,15 @@ clean: ## remove build/
 DEPS := build-essential pkg-config git ca-certificates curl python3 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler \
 	libsnappy-dev libpcre2-dev libyaml-dev libzstd-dev zlib1g-dev libcmocka-dev libsystemd-dev libinotifytools0-dev \
 	libmicrohttpd-dev libxxhash-dev libre2-dev systemd systemd-journal-remote zstd
+# RUNLEVEL=1: nothing that is installed starts a daemon.
 deps: ## install what is missing, through apt, saying so first
 	$(Q)missing=; for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "Larch needs packages that are not installed; running: apt-get install$$missing"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=$(or $(RUNLEVEL),5) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
-# Installed, not started: RUNLEVEL keeps packages from starting daemons.
+		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 SERVICE_DEPS := prometheus
 deps-services:
-	$(Q)$(MAKE) --no-print-directory deps DEPS='$(SERVICE_DEPS)' RUNLEVEL=1
+	$(Q)$(MAKE) --no-print-directory deps DEPS='$(SERVICE_DEPS)'
 help: ## this list
 	@echo 'make demo and make test are all a new user needs.'; echo
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 18
