@@ -11,9 +11,11 @@ static void indent(struct buf *out, int n)
 	for (int i = 0; i < n; i++) buf_ch(out, ' ');
 }
 
-/* A plain scalar of a block may hold what would end it in a flow. */
+/* A plain scalar of a block may hold what means something in a flow. */
 static bool is_flow_safe(struct str s)
 {
+	if (s.p[0] == '?') return false;
+	if (s.p[0] == '-' && (s.n == 1 || s.p[1] < '.' || s.p[1] > '9')) return false; /* a number may stay */
 	for (size_t i = 0; i < s.n; i++)
 		if (!s.p[i] || strchr(",[]{}#:\n", s.p[i])) return false;
 	return true;
