@@ -426,7 +426,7 @@ static const struct conf_field target_fields[] = {
 static const struct conf_table target_table = {"target_config", sizeof((struct agent_config *)0)->target,
 					       target_fields};
 
-#define POLL(member) offsetof(struct agent_config, global.poll.member) - offsetof(struct agent_config, global.poll)
+#define POLL(member) (offsetof(struct agent_config, global.poll.member) - offsetof(struct agent_config, global.poll))
 static const struct conf_field poll_fields[] = {
 	{"min_poll_frequency", CONF_DUR_GO, POLL(min), "250ms", "First pause between looks at a file without inotify.",
 	 .min = 1000000, .max = INT64_MAX, .flag = "file-watch.min_poll_frequency"},
