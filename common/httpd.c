@@ -16,15 +16,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define FORM_MAX    ((size_t)64 << 10)    /* body of a route that asks for none */
-#define HEADERS_MAX ((size_t)128 << 10)   /* request line, headers and the library's own records of one connection */
-#define FIRST_CHUNK ((size_t)64 << 10)    /* first reservation for a body of unknown length */
-#define DRAIN_MAX   ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
-#define GZIP_MIN    1024                  /* smaller answers are sent as they are */
-#define GZIP_LEVEL  1                     /* an answer is read once */
-#define PARAMS_MAX  4
-#define FLUSH_NS    (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
-#define WAKE_MS     100
+#define FORM_MAX      ((size_t)64 << 10)    /* body of a route that asks for none */
+#define HEADERS_MAX   ((size_t)128 << 10)   /* request line, headers and the library's own records of one connection */
+#define FIRST_CHUNK   ((size_t)64 << 10)    /* first reservation for a body of unknown length */
+#define DRAIN_MAX     ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
+#define GZIP_MIN      1024                  /* smaller answers are sent as they are */
+#define GZIP_LEVEL    1                     /* an answer is read once */
+#define SEGMENTS_MAX  16
+#define TARGET_FREE   ((size_t)4 << 10)         /* a longer request target counts as body in flight */
+#define TARGET_COPIES 3                         /* as sent, decoded, and cut into arguments */
+#define FLUSH_NS      (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
+#define WAKE_MS       100
 
 enum req_state {
 	REQ_READING, /* the library's thread owns it */
@@ -62,10 +64,8 @@ struct httpd_req {
 	struct str target; /* as sent; in mem */
 	struct str path, query;
 	struct url_args args;
-	struct {
-		struct str name, value;
-	} params[PARAMS_MAX];
-	size_t nparams;
+	struct str segments[SEGMENTS_MAX]; /* of the path behind the prefix, decoded; the first is empty */
+	size_t nsegments;
 	struct buf body;
 	size_t reserved; /* of the budget, for body */
 	char from[NET_TEXT];
@@ -259,28 +259,36 @@ static void refuse(struct httpd_req *r, int status, const char *fmt, ...)
 
 /* ---- routes ---- */
 
-static bool path_matches(struct httpd_req *r, const char *pattern, struct str path)
+/* Cuts the path at its slashes, each part decoded once. False: more parts than any route has. */
+static bool split_path(struct httpd_req *r, struct str path)
 {
-	struct str pat = str_c(pattern);
+	struct err e = ERR_INIT;
 	bool more = true;
 
-	r->nparams = 0;
-	while (more) {
-		struct str want, got;
-		struct err e = ERR_INIT;
+	for (r->nsegments = 0; more; r->nsegments++) {
+		struct str segment;
 
-		more = str_cut(&pat, '/', &want);
-		if (str_cut(&path, '/', &got) != more) return false;
-		url_decode(&r->mem, got, false, &got, &e); /* cannot fail: the whole path was decoded before */
-		if (want.n > 2 && want.p[0] == '{' && r->nparams < PARAMS_MAX) {
-			if (got.n == 0) return false;
-			r->params[r->nparams].name = str_sub(want, 1, want.n - 1);
-			r->params[r->nparams++].value = got;
-		} else if (!str_eq(want, got)) {
-			return false;
-		}
+		if (r->nsegments == SEGMENTS_MAX) return false;
+		more = str_cut(&path, '/', &segment);
+		/* Cannot fail: the whole path was decoded before. */
+		url_decode(&r->mem, segment, false, &r->segments[r->nsegments], &e);
 	}
 	return true;
+}
+
+static bool is_param(struct str part) { return part.n > 2 && part.p[0] == '{'; }
+
+static bool path_matches(const struct httpd_req *r, const char *pattern)
+{
+	struct str pat = str_c(pattern), want;
+	bool more = true;
+
+	for (size_t i = 0; i < r->nsegments; i++) {
+		if (!more) return false;
+		more = str_cut(&pat, '/', &want);
+		if (is_param(want) ? r->segments[i].n == 0 : !str_eq(want, r->segments[i])) return false;
+	}
+	return !more;
 }
 
 static bool lists_method(const char *methods, const char *method)
@@ -294,14 +302,14 @@ static bool lists_method(const char *methods, const char *method)
 	return false;
 }
 
-static void refuse_method(struct httpd_req *r, struct str path)
+static void refuse_method(struct httpd_req *r)
 {
 	struct buf allow = {0};
 
 	for (size_t i = 0; i < r->h->conf.nroutes; i++) {
 		struct str methods = str_c(r->h->conf.routes[i].methods), one;
 
-		if (!path_matches(r, r->h->conf.routes[i].path, path)) continue;
+		if (!path_matches(r, r->h->conf.routes[i].path)) continue;
 		while (methods.n) {
 			str_cut(&methods, ' ', &one);
 			buf_printf(&allow, "%s%.*s", allow.n ? ", " : "", STR_ARG(one));
@@ -327,15 +335,16 @@ static bool find_route(struct httpd_req *r)
 		refuse(r, 400, "%s", e.msg);
 		return false;
 	}
+	ours = ours && split_path(r, raw);
 	for (size_t i = 0; ours && i < r->h->conf.nroutes; i++) {
 		const struct httpd_route *route = &r->h->conf.routes[i];
 
-		if (!path_matches(r, route->path, raw)) continue;
+		if (!path_matches(r, route->path)) continue;
 		r->route = route;
 		if (lists_method(route->methods, r->method)) return true;
 	}
 	if (r->route)
-		refuse_method(r, raw);
+		refuse_method(r);
 	else
 		refuse(r, 404, "404 page not found\n");
 	return false;
@@ -385,14 +394,17 @@ static void begin(struct httpd_req *r, const char *method)
 	r->method = method;
 	if (addr && addr->client_addr) net_print(addr->client_addr, r->from);
 	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
-	if (find_route(r) && n) check_length(r, n);
+	if (r->target.n > TARGET_FREE && !reserve(r, r->target.n * TARGET_COPIES))
+		refuse_no_memory(r, r->target.n);
+	else if (find_route(r) && n)
+		check_length(r, n);
 	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
 }
 
 /* False: cut the connection. */
 static bool take_body(struct httpd_req *r, const char *p, size_t n)
 {
-	size_t more;
+	size_t cap;
 
 	if (r->response) {
 		r->discarded += n;
@@ -402,14 +414,14 @@ static bool take_body(struct httpd_req *r, const char *p, size_t n)
 		refuse_too_large(r, r->body.n + n);
 		return true;
 	}
-	if (r->body.n + n > r->reserved) {
-		more = r->reserved > FIRST_CHUNK ? r->reserved : FIRST_CHUNK;
-		if (more < n) more = n;
-		if (!reserve(r, more)) {
+	if (n > r->body.cap - r->body.n) {
+		cap = r->body.cap ? r->body.cap : FIRST_CHUNK;
+		while (cap - r->body.n < n) cap *= 2;
+		if (!reserve(r, cap - r->body.cap)) {
 			refuse_no_memory(r, r->body.n + n);
 			return true;
 		}
-		buf_reserve(&r->body, r->reserved - r->body.n);
+		buf_reserve(&r->body, cap - r->body.n);
 	}
 	buf_add(&r->body, p, n);
 	return true;
@@ -647,8 +659,12 @@ const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->ca
 
 struct str httpd_param(const struct httpd_req *r, const char *name)
 {
-	for (size_t i = 0; i < r->nparams; i++)
-		if (str_eqc(r->params[i].name, name)) return r->params[i].value;
+	struct str pat = str_c(r->route->path), part;
+
+	for (size_t i = 0; i < r->nsegments; i++) {
+		str_cut(&pat, '/', &part);
+		if (is_param(part) && str_eqc(str_sub(part, 1, part.n - 1), name)) return r->segments[i];
+	}
 	return STR_NULL;
 }
 

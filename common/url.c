@@ -52,6 +52,8 @@ bool url_args_parse(struct arena *a, struct str text, struct url_args *out, stru
 		if (part.n == 0) continue;
 		if (str_chr(part, ';') >= 0) return err_set(e, ERR_INVALID, "invalid semicolon separator in query");
 		has_value = str_cut(&part, '=', &name);
+		if (out->n == URL_ARGS_MAX)
+			return err_set(e, ERR_INVALID, "more than %d arguments in a request", URL_ARGS_MAX);
 		if (!url_decode(a, name, true, &arg.name, e)) return false;
 		if (has_value && !url_decode(a, part, true, &arg.value, e)) return false;
 		*ARENA_PUSH(a, out->v, out->n, out->cap) = arg;

@@ -10,6 +10,8 @@
 #include "common/arena.h"
 #include "common/err.h"
 
+#define URL_ARGS_MAX 1000 /* of one list: they take more memory than they have text */
+
 struct url_arg {
 	struct str name, value; /* decoded */
 };

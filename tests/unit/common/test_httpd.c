@@ -381,6 +381,23 @@ static void budget_refuses(void **state)
 	buf_free(&b);
 }
 
+static void long_targets_count(void **state)
+{
+	struct buf b = {0};
+
+	t.budget.limit = 20000;
+	buf_c(&b, "GET /echo?q=");
+	for (int i = 0; i < 6000; i++) buf_ch(&b, 'x');
+	assert_int_equal(b.n, 6012);
+	buf_c(&b, " HTTP/1.1\r\nHost: x\r\n\r\n");
+	expect(*state, buf_cstr(&b), 200, NULL);
+	assert_true(budget_take(&t.budget, 3000));
+	expect(*state, buf_cstr(&b), 503, NULL);
+	budget_give(&t.budget, 3000);
+	expect(*state, "GET /echo/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a HTTP/1.1\r\nHost: x\r\n\r\n", 404, NULL);
+	buf_free(&b);
+}
+
 static void slow_body(void **state)
 {
 	int fd = dial(httpd_port(*state));
@@ -751,6 +768,7 @@ int main(void)
 		T(bodies_up_to_the_limit),
 		T(chunked_bodies),
 		T(budget_refuses),
+		T(long_targets_count),
 		T(slow_body),
 		T(gone_during_upload),
 		T(keep_alive),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/url.h"
 
+#include "common/buf.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,6 +112,21 @@ static void refuses_semicolons(void **state)
 	assert_true(url_args_parse(&mem, STR("a=1%3Bb=2"), &args, &e));
 }
 
+static void bounds_their_number(void **state)
+{
+	struct url_args args = {0};
+	struct err e = ERR_INIT;
+	struct buf b = {0};
+
+	(void)state;
+	for (int i = 0; i < URL_ARGS_MAX; i++) buf_c(&b, "a&");
+	assert_true(url_args_parse(&mem, buf_view(&b), &args, &e));
+	assert_int_equal(args.n, URL_ARGS_MAX);
+	assert_false(url_args_parse(&mem, STR("b"), &args, &e));
+	assert_int_equal(e.code, ERR_INVALID);
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +134,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_broken_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(parses_arguments, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_semicolons, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounds_their_number, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
