@@ -2,37 +2,7 @@
 #include "common/scan.h"
 
 #include "common/buf.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#include <stdlib.h>
-#endif
-
-typedef uint8_t v16 __attribute__((vector_size(16)));
-
-static inline v16 load(const char *p)
-{
-	v16 v;
-	memcpy(&v, p, sizeof v);
-	return v;
-}
-
-static inline v16 splat(uint8_t c) { return (v16){} + c; }
-
-/* One bit per byte, from its top bit. */
-static inline unsigned mask(v16 v)
-{
-#ifdef __SSE2__
-	return (unsigned)_mm_movemask_epi8((__m128i)v);
-#else
-	uint64_t half[2];
-	unsigned out = 0;
-	memcpy(half, &v, sizeof half);
-	for (int i = 0; i < 2; i++)
-		out |= (unsigned)((((half[i] & 0x8080808080808080u) >> 7) * 0x0102040810204080u) >> 56) << (8 * i);
-	return out;
-#endif
-}
+#include "common/simd.h"
 
 static inline uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; }
 static inline bool is_letter(uint8_t c) { return c >= 'a' && c <= 'z'; }
@@ -57,13 +27,13 @@ struct probe {
 
 static inline struct probe probe(uint8_t c, bool fold)
 {
-	return (struct probe){splat(fold && is_letter(c) ? 0x20 : 0), splat(c)};
+	return (struct probe){v16_splat(fold && is_letter(c) ? 0x20 : 0), v16_splat(c)};
 }
 
 /* Bits of the offsets i..i+15 at which first and last byte fit. */
 static inline unsigned candidates(const char *p, size_t last, struct probe a, struct probe b)
 {
-	return mask((v16)((load(p) | a.bit) == a.want) & (v16)((load(p + last) | b.bit) == b.want));
+	return v16_mask((v16)((v16_load(p) | a.bit) == a.want) & (v16)((v16_load(p + last) | b.bit) == b.want));
 }
 
 static ssize_t find_short(struct str s, struct str needle, size_t from, bool fold)
@@ -128,13 +98,13 @@ bool scan_ascii(struct str s)
 	size_t i = 0;
 	v16 acc = {0};
 	for (; i + 64 <= s.n; i += 64) {
-		acc = load(s.p + i) | load(s.p + i + 16) | load(s.p + i + 32) | load(s.p + i + 48);
-		if (mask(acc)) return false;
+		acc = v16_load(s.p + i) | v16_load(s.p + i + 16) | v16_load(s.p + i + 32) | v16_load(s.p + i + 48);
+		if (v16_mask(acc)) return false;
 	}
-	for (; i + 16 <= s.n; i += 16) acc |= load(s.p + i);
+	for (; i + 16 <= s.n; i += 16) acc |= v16_load(s.p + i);
 	uint8_t rest = 0;
 	for (; i < s.n; i++) rest |= (uint8_t)s.p[i];
-	return mask(acc) == 0 && rest < 0x80;
+	return v16_mask(acc) == 0 && rest < 0x80;
 }
 
 /* ---- sets ---- */

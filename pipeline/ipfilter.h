@@ -14,9 +14,8 @@ struct ipfilter {
 
 /* Error: `ip: invalid pattern: "…"`. */
 bool ipfilter_init(struct ipfilter *f, struct str pattern, struct err *e);
-/* Does the line hold an address in the range? */
-bool ipfilter_line(const struct ipfilter *f, struct str line);
-/* Is text one address, and in the range? False with *valid false: it is none. */
-bool ipfilter_addr(const struct ipfilter *f, struct str text, bool *valid);
+/* Does the text hold an address in the range? Addresses are looked for as Loki does: a run of digits and dots (or hex
+ * digits, colons and dots) either is an address as a whole or is skipped, so "10.0.0.1." holds none. */
+bool ipfilter_line(const struct ipfilter *f, struct str text);
 
 #endif

@@ -45,8 +45,18 @@ bool extract_put(struct extract *x, struct str name, struct str value);
 void extract_push(struct extract *x, struct str name, struct str value);
 bool extract_fail(struct extract *x, const char *error, struct str detail); /* always false */
 
+/* Is a name wanted that begins with prefix and "_"? */
+bool extract_wants_under(const struct extract *x, struct str prefix);
+
 /* Loki's label name for a key: blanks trimmed, a leading digit gets "_" before it, every character outside
  * [A-Za-z0-9_] becomes "_". Returns key itself when nothing changes, else arena text; n == 0: no name. */
 struct str extract_name(struct arena *a, struct str key);
+/* The last of these steps alone, into room for key.n bytes. */
+size_t extract_sanitize(char *to, struct str key);
+/* Undoes JSON's escapes, into the arena. False: an invalid escape sequence. Lenient: \' is one too, and half a
+ * surrogate pair is U+FFFD. */
+bool extract_unescape(struct arena *a, struct str s, bool lenient, struct str *out);
+/* The value with a blank for every U+FFFD and every bad byte; itself when there are none. */
+struct str extract_blank_bad(struct arena *a, struct str value);
 
 #endif

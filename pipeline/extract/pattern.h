@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* extract/pattern: LogQL's `| pattern "<ip> - <_> [<ts>]"` and the pattern line filters |> !>.
  *
- * Literals and captures alternate; <_> captures nothing under a name. Extraction is anchored at the start and
- * keeps what it got when the line ends too early; matching a filter is anchored at both ends unless <_> is there.
+ * Literals and captures alternate; <_> captures nothing under a name. Extraction is anchored at the start and keeps
+ * what it got when the line ends too early. A filter's literals must follow each other with something for every <_>
+ * between them, up to the end of the line; what precedes a literal at the start is not looked at (Loki's way).
  * Immutable, shared between threads; linear in line times number of literals. */
 #ifndef LARCH_PIPELINE_EXTRACT_PATTERN_H
 #define LARCH_PIPELINE_EXTRACT_PATTERN_H
