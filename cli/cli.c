@@ -12,7 +12,8 @@ static const struct cli_command *const commands[] = {
 #undef COMMAND
 };
 
-#define COMMANDS (sizeof commands / sizeof *commands)
+#define COMMANDS    (sizeof commands / sizeof *commands)
+#define NEAR_ENOUGH 2 /* edits between a wrong command and the one suggested */
 
 bool cli_flush(struct cli *c, struct err *e)
 {
@@ -68,6 +69,20 @@ static const struct cli_command *find(const char *name)
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i]->name, name) == 0) return commands[i];
 	return NULL;
+}
+
+static void unknown_command(const char *name, struct err *e)
+{
+	if (name[0] == '-') {
+		err_set(e, ERR_INVALID, "the command comes first, before %s", name);
+		return;
+	}
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (str_distance(str_c(name), str_c(commands[i]->name), NEAR_ENOUGH) > NEAR_ENOUGH) continue;
+		err_set(e, ERR_INVALID, "there is no command \"%s\"; did you mean %s?", name, commands[i]->name);
+		return;
+	}
+	err_set(e, ERR_INVALID, "there is no command \"%s\"", name);
 }
 
 static int usage_error(const char *cmd, const struct err *e)
@@ -133,8 +148,7 @@ int cli_main(int argc, char **argv)
 	} else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
 		general_help(&c.out);
 	} else {
-		err_set(&e, ERR_INVALID,
-			name[0] == '-' ? "the command comes first, before %s" : "there is no command \"%s\"", name);
+		unknown_command(name, &e);
 		return usage_error(NULL, &e);
 	}
 	ok = cli_flush(&c, &e);
