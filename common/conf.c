@@ -304,6 +304,78 @@ static bool decode_value(struct dec *d, const struct conf_field *f, const struct
 		     quoted_number ? "; write it without quotes" : "");
 }
 
+/* ---- typing ---- */
+
+static bool is_number(const struct yaml *n)
+{
+	int64_t i;
+	double v;
+	struct str s = n->text;
+	size_t sign = s.n && (s.p[0] == '-' || s.p[0] == '+');
+	if (sign == s.n || !((s.p[sign] >= '0' && s.p[sign] <= '9') || s.p[sign] == '.')) return false;
+	return int_of_text(s, &i) || (str_to_f64(s, &v) && str_chr(s, 'p') < 0 && str_chr(s, 'P') < 0) ||
+	       str_ieq(str_from(s, sign), STR(".inf")) || str_ieq(s, STR(".nan"));
+}
+
+/* Would a YAML decoder that is not told what to expect make a string of it? */
+static bool is_string(const struct yaml *n)
+{
+	bool b;
+	return n->kind == YAML_SCALAR && (!n->plain || (!yaml_is_null(n) && !yaml_bool(n, &b) && !is_number(n)));
+}
+
+static bool check_string(struct dec *d, const struct yaml *n)
+{
+	if (is_string(n)) return true;
+	return wrong(d, n, "a string", NULL, n->kind == YAML_SCALAR ? "; write it in quotes" : "");
+}
+
+static bool check_exact(struct dec *d, const struct conf_field *f, const struct yaml *n)
+{
+	if (f->kind == CONF_STR || f->kind == CONF_ENUM) return check_string(d, n);
+	if (f->kind == CONF_STR_LIST && n->kind != YAML_LIST) return wrong(d, n, "a list of strings", "[a, b]", "");
+	for (size_t i = 0; f->kind == CONF_STR_LIST && i < n->n; i++)
+		if (!check_string(d, n->items[i])) return false;
+	if (f->kind != CONF_STR_MAP || n->kind != YAML_MAP) return true;
+	for (size_t i = 0; i < n->n; i++) {
+		if (!check_string(d, n->pairs[i].key)) return false;
+		if (!yaml_is_null(n->pairs[i].val) && !check_string(d, n->pairs[i].val)) return false;
+	}
+	return true;
+}
+
+/* The scalar as what the row wants, where that can be had. */
+static const struct yaml *weak_node(struct dec *d, const struct conf_field *f, const struct yaml *n, struct yaml *as)
+{
+	bool b;
+	int64_t i;
+	if (n->kind != YAML_SCALAR) return n;
+	bool is_bool = n->plain && yaml_bool(n, &b);
+	*as = *n;
+	if (f->kind == CONF_STR || f->kind == CONF_STR_LIST) {
+		if (is_bool)
+			as->text = b ? STR("1") : STR("0");
+		else if (n->plain && int_of_text(n->text, &i))
+			as->text = arena_printf(d->c->arena, "%lld", (long long)i);
+		return as;
+	}
+	as->plain = true;
+	if (f->kind == CONF_INT || f->kind == CONF_FLOAT) {
+		if (is_bool)
+			as->text = b ? STR("1") : STR("0");
+		else if (!n->text.n)
+			as->text = STR("0");
+	} else if (f->kind == CONF_BOOL) {
+		if (int_of_text(n->text, &i))
+			as->text = i ? STR("true") : STR("false");
+		else if (str_ieq(n->text, STR("t")))
+			as->text = STR("true");
+		else if (str_ieq(n->text, STR("f")) || !n->text.n)
+			as->text = STR("false");
+	}
+	return as;
+}
+
 /* ---- tables ---- */
 
 static const struct conf_field *find_field(const struct conf_table *t, struct str key)
@@ -369,7 +441,16 @@ static bool decode_list(struct dec *d, const struct conf_field *f, const struct 
 	return true;
 }
 
-static bool decode_field(struct dec *d, const struct conf_field *f, const struct yaml_pair *pair, void *obj)
+static bool decode_scalars(struct dec *d, const struct conf_table *t, const struct conf_field *f, const struct yaml *n,
+			   void *dst)
+{
+	struct yaml as;
+	if (t->typing == CONF_EXACT && !check_exact(d, f, n)) return false;
+	return decode_value(d, f, t->typing == CONF_WEAK ? weak_node(d, f, n, &as) : n, dst);
+}
+
+static bool decode_field(struct dec *d, const struct conf_table *t, const struct conf_field *f,
+			 const struct yaml_pair *pair, void *obj)
 {
 	const struct yaml *key = pair->key, *n = pair->val;
 	void *dst = (char *)obj + f->off;
@@ -387,7 +468,7 @@ static bool decode_field(struct dec *d, const struct conf_field *f, const struct
 		if (asks_for_nothing(n)) return true;
 		return err_at(d->e, ERR_INVALID, key->line, key->col, "%.*s: not available here. %s",
 			      STR_ARG(buf_view(&d->path)), f->doc);
-	default: return decode_value(d, f, n, dst);
+	default: return decode_scalars(d, t, f, n, dst);
 	}
 }
 
@@ -409,7 +490,7 @@ static bool decode_table(struct dec *d, const struct conf_table *t, const struct
 			continue;
 		}
 		push_path(d, f->key);
-		if (!decode_field(d, f, &n->pairs[i], obj)) return false;
+		if (!decode_field(d, t, f, &n->pairs[i], obj)) return false;
 		d->path.n = path_n;
 	}
 	for (const struct conf_field *f = t->fields; f->kind != CONF_END; f++) {
@@ -426,18 +507,30 @@ static bool decode_table(struct dec *d, const struct conf_table *t, const struct
 	return false;
 }
 
+static bool decoded(struct dec *d, bool ok)
+{
+	if (!ok && !d->c->unplaced) {
+		if (d->e->line)
+			err_wrap(d->e, "%s:%d:%d", d->c->file, d->e->line, d->e->col);
+		else
+			err_wrap(d->e, "%s", d->c->file);
+	}
+	buf_free(&d->path);
+	return ok;
+}
+
 bool conf_decode(const struct conf_table *t, const struct yaml *node, void *obj, struct conf_ctx *c, struct err *e)
 {
 	struct dec d = {.c = c, .e = e};
-	bool ok = decode_table(&d, t, node, obj);
-	if (!ok) {
-		if (e->line)
-			err_wrap(e, "%s:%d:%d", c->file, e->line, e->col);
-		else
-			err_wrap(e, "%s", c->file);
-	}
-	buf_free(&d.path);
-	return ok;
+	return decoded(&d, decode_table(&d, t, node, obj));
+}
+
+bool conf_decode_bare(const struct conf_table *t, const struct yaml *node, void *obj, struct conf_ctx *c, struct err *e)
+{
+	struct dec d = {.c = c, .e = e};
+	struct yaml_pair pair = {(struct yaml *)node, (struct yaml *)node};
+	push_path(&d, t->fields[0].key);
+	return decoded(&d, decode_field(&d, t, &t->fields[0], &pair, obj) && (!t->check || t->check(obj, node, e)));
 }
 
 /* ---- defaults ---- */
@@ -564,7 +657,7 @@ bool conf_set_flag(const struct conf_table *t, void *obj, struct arena *a, struc
 		if (f->set_off) *(bool *)((char *)obj + f->set_off) = true;
 		ok = decode_value(&d, f, n, (char *)obj + f->off);
 	} else {
-		ok = decode_field(&d, f, &(struct yaml_pair){n, n}, obj);
+		ok = decode_field(&d, t, f, &(struct yaml_pair){n, n}, obj);
 	}
 	buf_free(&d.path);
 	return ok;

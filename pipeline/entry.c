@@ -3,6 +3,7 @@
 
 #include "common/units.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct entry *batch_push(struct batch *b)
@@ -78,6 +79,17 @@ void entry_meta_add(struct batch *b, struct entry *e, struct str name, struct st
 	e->meta.v[e->meta.n++] = (struct label){name, value};
 }
 
+void entry_meta_del(struct batch *b, struct entry *e, struct str name)
+{
+	if (find(&e->meta, name) == e->meta.n) return;
+	if (!e->meta_own) own(b, &e->meta);
+	e->meta_own = true;
+	size_t k = 0;
+	for (size_t i = 0; i < e->meta.n; i++)
+		if (!str_eq(e->meta.v[i].name, name)) e->meta.v[k++] = e->meta.v[i];
+	e->meta.n = k;
+}
+
 /* ---- extracted values ---- */
 
 static struct field *field_of(const struct entry *e, struct str name)
@@ -110,7 +122,10 @@ void entry_set(struct batch *b, struct entry *e, struct str name, struct value v
 	f->value = v;
 }
 
-void entry_unset(struct batch *b, struct entry *e, struct str name) { entry_set(b, e, name, (struct value){.kind = VALUE_GONE}); }
+void entry_unset(struct batch *b, struct entry *e, struct str name)
+{
+	entry_set(b, e, name, (struct value){.kind = VALUE_GONE});
+}
 
 void entry_begin(struct batch *b, struct entry *e, bool nested)
 {
@@ -119,21 +134,35 @@ void entry_begin(struct batch *b, struct entry *e, bool nested)
 		e->labels_own = false; /* initial keeps the array: the first change copies it */
 		return;
 	}
+	if (e->labels.v == e->initial.v && !e->nextracted) return; /* nothing differs yet */
 	for (size_t i = 0; i < e->labels.n; i++)
 		entry_set(b, e, e->labels.v[i].name, (struct value){.kind = VALUE_STR, .s = e->labels.v[i].value});
 }
 
+/* Whole numbers, which most are, need no buffer. */
+static struct str number_text(struct arena *a, double v)
+{
+	char text[24], *p = text + sizeof text;
+	if (v != trunc(v) || fabs(v) >= 0x1p53 || (v == 0 && signbit(v))) {
+		struct buf b = {0};
+		buf_f64(&b, v);
+		struct str s = arena_str(a, buf_view(&b));
+		buf_free(&b);
+		return s;
+	}
+	uint64_t u = (uint64_t)fabs(v);
+	do *--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (v < 0) *--p = '-';
+	return arena_str(a, str_of(p, (size_t)(text + sizeof text - p)));
+}
+
 bool value_text(struct arena *a, const struct value *v, struct str *out)
 {
-	struct buf b = {0};
 	switch (v->kind) {
 	case VALUE_STR: *out = v->s; return true;
 	case VALUE_BOOL: *out = v->num != 0 ? STR("true") : STR("false"); return true;
-	case VALUE_NUM:
-		buf_f64(&b, v->num);
-		*out = arena_str(a, buf_view(&b));
-		buf_free(&b);
-		return true;
+	case VALUE_NUM: *out = number_text(a, v->num); return true;
 	case VALUE_NULL:
 	case VALUE_GONE: break;
 	}
@@ -163,7 +192,8 @@ static void copy_fields(struct arena *a, struct entry *to, const struct entry *f
 	to->cap_extracted = from->nextracted;
 	for (uint32_t i = 0; i < from->nextracted; i++) {
 		to->extracted[i] = (struct field){arena_str(a, from->extracted[i].name), from->extracted[i].value};
-		if (to->extracted[i].value.kind == VALUE_STR) to->extracted[i].value.s = arena_str(a, from->extracted[i].value.s);
+		if (to->extracted[i].value.kind == VALUE_STR)
+			to->extracted[i].value.s = arena_str(a, from->extracted[i].value.s);
 	}
 }
 
@@ -177,14 +207,21 @@ static void copy_entry(struct arena *a, struct entry *to, const struct entry *fr
 	copy_fields(a, to, from);
 	to->origins = arena_alloc(a, from->norigins * sizeof *to->origins);
 	if (from->norigins) memcpy(to->origins, from->origins, from->norigins * sizeof *to->origins);
+	to->cap_origins = from->norigins;
 	to->labels_own = to->meta_own = true;
 	to->dropped = false;
 }
 
-static void give_up(struct entry *e)
+void entry_join(struct arena *a, struct entry *to, struct entry *from)
 {
-	e->norigins = 0;
-	e->dropped = true;
+	size_t cap = to->cap_origins;
+	for (uint32_t i = 0; i < from->norigins; i++) {
+		to->origins = arena_grow(a, to->origins, to->norigins, &cap, sizeof *to->origins);
+		to->origins[to->norigins++] = from->origins[i];
+	}
+	to->cap_origins = (uint32_t)cap;
+	from->norigins = 0;
+	from->dropped = true;
 }
 
 struct kept *entry_keep(struct entry *e)
@@ -192,8 +229,8 @@ struct kept *entry_keep(struct entry *e)
 	struct kept *k = mem_zalloc(sizeof *k);
 	arena_init(&k->arena, 0);
 	copy_entry(&k->arena, &k->e, e);
-	k->cap_origins = e->norigins;
-	give_up(e);
+	e->norigins = 0;
+	e->dropped = true;
 	return k;
 }
 
@@ -204,24 +241,10 @@ void kept_free(struct kept *k)
 	free(k);
 }
 
-void kept_add_origins(struct kept *k, struct entry *from)
-{
-	size_t n = k->e.norigins, more = from->norigins;
-	if (n + more > k->cap_origins) {
-		k->cap_origins = (n + more) * 2; /* doubling keeps joining of many pieces linear */
-		struct origin *v = arena_alloc(&k->arena, k->cap_origins * sizeof *v);
-		if (n) memcpy(v, k->e.origins, n * sizeof *v);
-		k->e.origins = v;
-	}
-	if (more) memcpy(&k->e.origins[n], from->origins, more * sizeof *from->origins);
-	k->e.norigins += (uint32_t)more;
-	give_up(from);
-}
-
 struct entry *kept_emit(struct kept *k, struct batch *b)
 {
 	struct entry *e = batch_push(b);
 	copy_entry(b->arena, e, &k->e);
-	kept_free(k);
+	k->e.norigins = 0;
 	return e;
 }

@@ -31,14 +31,15 @@ struct field {
 };
 
 struct entry {
-	int64_t ts; /* ns */
+	int64_t ts;      /* ns */
+	int64_t read_ts; /* ns: when the line was read, the same when it is read again; 0: unknown */
 	struct str line;
 	struct labels labels;    /* sorted; shared until labels_own */
 	struct labels meta;      /* structured metadata, in order of attachment */
 	struct labels initial;   /* labels at pipeline start: what `extracted` holds before any stage wrote */
 	struct field *extracted; /* written by stages; a name not here is looked up in `initial` */
 	struct origin *origins;
-	uint32_t nextracted, cap_extracted, norigins;
+	uint32_t nextracted, cap_extracted, norigins, cap_origins; /* caps: room in the arena, 0 if borrowed */
 	bool labels_own, meta_own;
 	bool dropped; /* set by entry_drop */
 };
@@ -49,8 +50,8 @@ struct batch {
 	size_t n, cap; /* dropped entries stay in place until batch_compact */
 };
 
-struct entry *batch_push(struct batch *b); /* zeroed; may move v */
-void batch_compact(struct batch *b);         /* removes dropped entries, keeps order */
+struct entry *batch_push(struct batch *b);                    /* zeroed; may move v */
+void batch_compact(struct batch *b);                          /* removes dropped entries, keeps order */
 void batch_append(struct batch *b, const struct batch *from); /* entries of the same arena */
 /* At the start of a pipeline (nested: true, of a nested one): labels become extracted values. Nested ones
  * overwrite what earlier stages extracted under their names. */
@@ -60,6 +61,7 @@ void entry_begin(struct batch *b, struct entry *e, bool nested);
 void entry_label_set(struct batch *b, struct entry *e, struct str name, struct str value);
 bool entry_label_del(struct batch *b, struct entry *e, struct str name);
 void entry_meta_add(struct batch *b, struct entry *e, struct str name, struct str value);
+void entry_meta_del(struct batch *b, struct entry *e, struct str name); /* all of that name */
 /* The extracted map: NULL when the name is absent. */
 const struct value *entry_get(const struct entry *e, struct str name, struct value *scratch);
 void entry_set(struct batch *b, struct entry *e, struct str name, struct value v);
@@ -69,17 +71,19 @@ bool value_text(struct arena *a, const struct value *v, struct str *out);
 /* Number of a value: numbers, bools 1/0, strings as float, else as Go duration in seconds. */
 bool value_number(const struct value *v, double *out);
 
+/* Origins move from one entry to another whose line takes the other's in; `from` is dropped without being reported. a
+ * is where `to` lives. */
+void entry_join(struct arena *a, struct entry *to, struct entry *from);
+
 /* A deep copy for stages that keep entries, in memory of its own. Origins move: after entry_keep the original
  * has none and is dropped without being reported. */
 struct kept {
 	struct entry e;
-	size_t cap_origins;
 	struct arena arena;
 };
 struct kept *entry_keep(struct entry *e);
-void kept_free(struct kept *k);
-void kept_add_origins(struct kept *k, struct entry *from);  /* from gives its origins up and is dropped */
-/* Puts a copy into the batch and frees k. Returns the copy; valid until the batch grows. */
+void kept_free(struct kept *k); /* may be NULL */
+/* Puts a copy into the batch, which takes the origins; k stays. Valid until the batch grows. */
 struct entry *kept_emit(struct kept *k, struct batch *b);
 
 #endif

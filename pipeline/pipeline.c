@@ -47,38 +47,42 @@ static bool unknown_type(const struct yaml *key, struct err *e)
 	for (size_t i = 0; i < TYPES; i++) names[i] = types[i]->name;
 	const char *near = conf_nearest(key->text, names, TYPES);
 	return err_at(e, ERR_INVALID, key->line, key->col, "unknown pipeline stage \"%.*s\"%s%s%s", STR_ARG(key->text),
-	              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+		      near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-static void warn(void *ud, const char *text)
+/* ---- making stages: errors have their place in e; pipeline_new puts it into the text ---- */
+
+static bool decode_body(struct stage *s, const struct yaml *key, const struct yaml *body, struct err *e)
 {
-	const struct pipeline_env *env = ud;
-	if (env->warn) env->warn(env->ud, text);
+	const struct conf_table *t = s->type->conf;
+	struct conf_ctx ctx = stage_conf_ctx(s);
+	if (!t) return true;
+	s->conf = arena_zalloc(s->arena, t->size);
+	conf_defaults(t, s->conf, s->arena);
+	if (!s->type->bare) return conf_decode(t, body, s->conf, &ctx, e);
+	if (yaml_is_null(body))
+		return err_at(e, ERR_INVALID, key->line, key->col, "it needs a value: %s", t->fields[0].doc);
+	return conf_decode_bare(t, body, s->conf, &ctx, e);
 }
 
 static bool make_stage(struct pipeline *p, const struct yaml *item, struct stage *s, struct err *e)
 {
 	if (item->kind != YAML_MAP)
-		return err_at(e, ERR_INVALID, item->line, item->col, "a pipeline stage must be a mapping such as `- regex: {…}`, not %s",
-		              yaml_kind_name(item));
+		return err_at(e, ERR_INVALID, item->line, item->col,
+			      "a pipeline stage must be a mapping such as `- regex: {…}`, not %s",
+			      yaml_kind_name(item));
 	if (item->n != 1)
-		return err_at(e, ERR_INVALID, item->line, item->col, "a pipeline stage must have only one key, not %zu; put each stage into "
-		              "an item of its own", item->n);
+		return err_at(
+			e, ERR_INVALID, item->line, item->col,
+			"a pipeline stage must have only one key, not %zu; put each stage into an item of its own",
+			item->n);
 	const struct yaml *key = item->pairs[0].key, *body = item->pairs[0].val;
 	const struct stage_type *t = find_type(key->text);
 	if (!t) return unknown_type(key, e);
 	*s = (struct stage){.type = t, .env = p->env, .arena = &p->arena, .depth = p->depth};
-	if (t->conf) {
-		struct conf_ctx ctx = {.arena = &p->arena, .file = p->env->file, .warn = warn, .ud = (void *)p->env};
-		s->conf = arena_zalloc(&p->arena, t->conf->size);
-		conf_defaults(t->conf, s->conf, &p->arena);
-		if (!yaml_is_null(body) && !conf_decode(t->conf, body, s->conf, &ctx, e)) return false;
-	}
-	if (t->make && !t->make(s, body, e)) {
-		if (!e->line) e->line = body->line, e->col = body->col;
-		return err_wrap(e, "stage %s", t->name);
-	}
-	return true;
+	if (decode_body(s, key, body, e) && (!t->make || t->make(s, body, e))) return true;
+	if (!e->line) e->line = body->line, e->col = body->col;
+	return err_wrap(e, "stage %s", t->name);
 }
 
 static struct pipeline *build(const struct yaml *stages, const struct pipeline_env *env, unsigned depth, struct err *e)
@@ -89,14 +93,16 @@ static struct pipeline *build(const struct yaml *stages, const struct pipeline_e
 	arena_init(&p->arena, 0);
 	if (yaml_is_null(stages)) return p;
 	bool ok = stages->kind == YAML_LIST;
-	if (!ok) err_at(e, ERR_INVALID, stages->line, stages->col, "pipeline stages must be a list, not %s", yaml_kind_name(stages));
+	if (!ok)
+		err_at(e, ERR_INVALID, stages->line, stages->col, "pipeline stages must be a list, not %s",
+		       yaml_kind_name(stages));
 	if (ok && depth > NESTING_MAX)
-		ok = err_at(e, ERR_INVALID, stages->line, stages->col, "stages are nested more than %d deep", NESTING_MAX);
+		ok = err_at(e, ERR_INVALID, stages->line, stages->col, "stages are nested more than %d deep",
+			    NESTING_MAX);
 	p->v = ok ? arena_zalloc(&p->arena, stages->n * sizeof *p->v) : NULL;
 	for (size_t i = 0; ok && i < stages->n; i++) {
 		ok = make_stage(p, stages->items[i], &p->v[i], e);
-		if (ok) p->n++;
-		else if (p->v[i].state && p->v[i].type->fini) p->v[i].type->fini(&p->v[i]);
+		if (ok || p->v[i].state) p->n++; /* fini() sees whatever make() left behind */
 	}
 	if (ok) return p;
 	pipeline_free(p);
@@ -105,7 +111,9 @@ static struct pipeline *build(const struct yaml *stages, const struct pipeline_e
 
 struct pipeline *pipeline_new(const struct yaml *stages, const struct pipeline_env *env, struct err *e)
 {
-	return build(stages, env, 1, e);
+	struct pipeline *p = build(stages, env, 1, e);
+	if (!p) err_wrap(e, "%s:%d:%d", env->file, e->line, e->col);
+	return p;
 }
 
 struct pipeline *pipeline_nested(const struct stage *parent, const struct yaml *stages, struct err *e)
@@ -117,12 +125,12 @@ void pipeline_free(struct pipeline *p)
 {
 	if (!p) return;
 	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].type->fini) p->v[i].type->fini(&p->v[i]);
+		if (p->v[i].type->fini && p->v[i].state) p->v[i].type->fini(&p->v[i]);
 	arena_free(&p->arena);
 	free(p);
 }
 
-void stage_drop(struct stage *s, struct entry *e, struct str reason)
+void stage_drop_entry(struct stage *s, struct entry *e, struct str reason)
 {
 	e->dropped = true;
 	if (s->env->dropped) s->env->dropped(s->env->ud, e, reason);
@@ -140,15 +148,18 @@ static void run_inspected(struct stage *s, struct batch *b)
 		e->labels = labels_copy(b->arena, &e->labels);
 	}
 	s->type->run(s, b);
-	for (size_t i = 0; i < b->n && i < before.n; i++) s->env->inspect(s->env->ud, s->type->name, &before.v[i], &b->v[i]);
+	for (size_t i = 0; i < b->n && i < before.n; i++)
+		s->env->inspect(s->env->ud, s->type->name, &before.v[i], &b->v[i]);
 }
 
 static void run_from(struct pipeline *p, size_t first, struct batch *b)
 {
 	for (size_t i = first; i < p->n && b->n; i++) {
 		struct stage *s = &p->v[i];
-		if (p->env->inspect && s->type->simple) run_inspected(s, b);
-		else s->type->run(s, b);
+		if (p->env->inspect && s->type->simple)
+			run_inspected(s, b);
+		else
+			s->type->run(s, b);
 		batch_compact(b);
 	}
 }
@@ -163,6 +174,15 @@ void pipeline_run_nested(struct pipeline *p, struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) entry_begin(b, &b->v[i], true);
 	run_from(p, 0, b);
+}
+
+void pipeline_run_rest(struct pipeline *p, struct batch *b) { run_from(p, 0, b); }
+
+bool pipeline_full(const struct pipeline *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].type->full && p->v[i].type->full(&p->v[i])) return true;
+	return false;
 }
 
 int64_t pipeline_deadline(const struct pipeline *p)

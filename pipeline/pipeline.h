@@ -16,6 +16,7 @@
 #include "pipeline/entry.h"
 
 struct pipeline;
+struct custom_metrics;
 
 struct pipeline_env {
 	struct clock *clock;
@@ -24,6 +25,7 @@ struct pipeline_env {
 	void *ud;
 	/* An entry was dropped on purpose; reason is the metric's ("drop_stage", "match_stage", …). */
 	void (*dropped)(void *ud, const struct entry *e, struct str reason);
+	struct custom_metrics *metrics; /* what the metrics stage counts into; NULL: nothing is counted */
 	/* Warnings at load time (unknown key inside a stage). May be NULL. */
 	void (*warn)(void *ud, const char *text);
 	/* -inspect: called after each simple stage with the entry before and after; NULL: off. */
@@ -39,6 +41,8 @@ void pipeline_run(struct pipeline *p, struct batch *b);
 int64_t pipeline_deadline(const struct pipeline *p);
 /* Adds to b what is due now (multiline blocks whose wait is over); it has run through the rest of the stages. */
 void pipeline_tick(struct pipeline *p, struct batch *b);
+/* A stage holds back as many entries as it may (limit without drop): run no more until a tick has made room. */
+bool pipeline_full(const struct pipeline *p);
 /* Shutdown or end of a source: adds everything kept. */
 void pipeline_flush(struct pipeline *p, struct batch *b);
 

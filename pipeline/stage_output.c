@@ -2,13 +2,15 @@
 /* output: the line becomes an extracted value. Missing, null: the line stays. */
 #include "pipeline/stage.h"
 
-struct output { struct str source; };
+struct output {
+	struct str source;
+};
 
 static bool output_make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct output *c = s->conf;
 	if (c->source.n) return true;
-	return err_at(e, ERR_INVALID, body->line, body->col, "output source must be set: name the extracted value that becomes the line");
+	return stage_refuse(body, "source", e, "source must be set: name the extracted value that becomes the line");
 }
 
 static void output_run(struct stage *s, struct batch *b)
@@ -18,11 +20,20 @@ static void output_run(struct stage *s, struct batch *b)
 }
 
 static const struct conf_field fields[] = {
-	{.key = "source", .kind = CONF_STR, .off = offsetof(struct output, source), .doc = "Extracted value that becomes the line."},
+	{.key = "source",
+	 .kind = CONF_STR,
+	 .off = offsetof(struct output, source),
+	 .doc = "Extracted value that becomes the line."},
 	{0},
 };
-static const struct conf_table table = {"output stage", sizeof(struct output), fields, .lenient = true, .any_case = true};
+static const struct conf_table table = {"output stage",  sizeof(struct output), fields,
+					.lenient = true, .any_case = true,      .typing = CONF_EXACT};
 
 const struct stage_type stage_output = {
-	.name = "output", .doc = "Replaces the line with an extracted value.", .conf = &table, .make = output_make, .run = output_run, .simple = true,
+	.name = "output",
+	.doc = "Replaces the line with an extracted value.",
+	.conf = &table,
+	.make = output_make,
+	.run = output_run,
+	.simple = true,
 };

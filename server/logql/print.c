@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two forms. The one-line form is Loki's String(). The pretty form is Loki's format_query: whatever is longer than
  * MAX_LINE bytes in one line is split, two blanks an indent. It differs from Loki's where theirs would not read back as
- * the same query: `or` operands of a long line filter, `without ()`, on () and ignoring () with a group, and
- * parentheses of long nested operations are kept. */
+ * the same query: `or` operands of a long line filter, `without ()`, on () and ignoring () with a group,
+ * group_left () before a parenthesis, and parentheses of long nested operations are kept. */
 #include "server/logql/parse.h"
 
 #include "common/units.h"
@@ -235,7 +235,8 @@ static void print_op(struct buf *b, const struct logql_expr *x, const char *comm
 	buf_ch(b, ' '); /* Loki leaves this one even with nothing behind it */
 	if (m->card == LOGQL_ONE_TO_ONE) return;
 	buf_c(b, m->card == LOGQL_MANY_TO_ONE ? "group_left" : "group_right");
-	if (!m->n_include) return;
+	/* An operand in parentheses would be read as the list. */
+	if (!m->n_include && x->binary.right->kind != LOGQL_BINARY) return;
 	buf_ch(b, ' ');
 	names(b, m->include, m->n_include, comma);
 }

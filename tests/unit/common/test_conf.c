@@ -355,6 +355,64 @@ static void lenient_tables_warn(void **state)
 	assert_int_equal(f->s.checks, 10);
 }
 
+/* What a decoder into typed structs leaves open, stages decide either way. */
+static void types_exactly_or_weakly(void **state)
+{
+	struct fixture *f = *state;
+	static const struct conf_field rows[] = {
+		{.key = "dir", .kind = CONF_STR, .off = offsetof(struct sample, wal.dir)},
+		{.key = "auth", .kind = CONF_BOOL, .off = offsetof(struct sample, auth)},
+		{.key = "port", .kind = CONF_INT, .off = offsetof(struct sample, port)},
+		{.key = "rate", .kind = CONF_FLOAT, .off = offsetof(struct sample, rate)},
+		{.key = "names", .kind = CONF_STR_LIST, .off = offsetof(struct sample, names)},
+		{.key = "labels", .kind = CONF_STR_MAP, .off = offsetof(struct sample, labels)},
+		{0},
+	};
+	static const struct conf_table exact = {"stage", sizeof(struct sample), rows, .typing = CONF_EXACT};
+	static const struct conf_table weak = {"stage", sizeof(struct sample), rows, .typing = CONF_WEAK};
+	static const char *const refused[] = {
+		"dir: 5",         "dir: yes",      "dir: 1.5",       "dir: -0x1F",
+		"names: a",       "names: [a, 7]", "labels: {a: 5}", "labels: {y: x}",
+		"labels: {5: x}", "port: \"5\"",   "auth: \"true\"", "labels: {a: on}",
+	};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		if (decode(f, &exact, refused[i])) fail_msg("accepted: %s", refused[i]);
+	assert_true(decode(f, &exact, "{dir: 5kb, names: [\"7\", 2026-01-01, p1.5], labels: {a: , b: x, c: \"\"}}"));
+	assert_int_equal(f->s.names.n, 3);
+	assert_int_equal(f->s.labels.n, 3);
+	assert_false(decode(f, &exact, "dir: 5"));
+	assert_string_equal(f->e.msg, "larch.yaml:1:6: dir: expected a string, found \"5\"; write it in quotes");
+
+	assert_true(decode(f, &weak, "{dir: yes, auth: \"1\", port: \"5\", rate: \"0.5\", names: 7}"));
+	assert_true(str_eqc(f->s.wal.dir, "1"));
+	assert_true(f->s.auth);
+	assert_int_equal(f->s.port, 5);
+	assert_true(f->s.rate == 0.5);
+	assert_true(f->s.names.n == 1 && str_eqc(f->s.names.v[0], "7"));
+	assert_true(decode(f, &weak, "{dir: 0x10, auth: 0, port: true, rate: \"\"}"));
+	assert_true(str_eqc(f->s.wal.dir, "16"));
+	assert_false(f->s.auth);
+	assert_int_equal(f->s.port, 1);
+	assert_false(decode(f, &weak, "port: five"));
+}
+
+/* A node that is a value itself, and an error that the caller will place. */
+static void decodes_bare_values(void **state)
+{
+	struct fixture *f = *state;
+	static const struct conf_field rows[] = {
+		{.key = "labels", .kind = CONF_STR_MAP, .off = offsetof(struct sample, labels)}, {0}};
+	static const struct conf_table t = {"labels stage", sizeof(struct sample), rows, .typing = CONF_EXACT};
+	struct conf_ctx c = {.arena = &f->a, .file = "larch.yaml", .unplaced = true};
+	f->e = ERR_INIT;
+	assert_true(conf_decode_bare(&t, yaml_parse(&f->a, STR("{b: x, a: }"), &f->e), &f->s, &c, &f->e));
+	assert_int_equal(f->s.labels.n, 2);
+	assert_true(str_eqc(f->s.labels.v[0].name, "a"));
+	assert_false(conf_decode_bare(&t, yaml_parse(&f->a, STR("\n[a]"), &f->e), &f->s, &c, &f->e));
+	assert_string_equal(f->e.msg, "labels: expected a mapping of strings such as {a: b}, found a list");
+	assert_int_equal(f->e.line, 2);
+}
+
 static void aliases_cannot_multiply(void **state)
 {
 	struct fixture *f = *state;
@@ -621,6 +679,8 @@ int main(void)
 		TEST(reads_integers),
 		TEST(names_what_is_wrong),
 		TEST(lenient_tables_warn),
+		TEST(types_exactly_or_weakly),
+		TEST(decodes_bare_values),
 		TEST(aliases_cannot_multiply),
 		TEST(prints),
 		TEST(prints_empty_blocks),

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/pipeline/stage_run.h"
+
+static void sets(void **state)
+{
+	(void)state;
+	check_stages("[{static_labels: {a: '1', job: new, none: , empty: ''}}]", LINES("x", "y"),
+		     "{a=\"1\", job=\"new\"} x\n{a=\"1\", job=\"new\"} y\n");
+}
+
+static void leaves_extracted_values_alone(void **state)
+{
+	(void)state;
+	check_stages("[{static_labels: {job: new}}, {output: {source: job}}]", LINES("x"), "{job=\"new\"} t\n");
+}
+
+static void refuses(void **state)
+{
+	(void)state;
+	check_refused("[{static_labels: {env: 5}}]", "agent.yaml:1:24: stage static_labels: static_labels: expected a "
+						     "string, found \"5\"; write it in quotes");
+	check_refused("[{static_labels: {x: yes}}]",
+		      "agent.yaml:1:22: stage static_labels: static_labels: expected a string, "
+		      "found \"yes\"; write it in quotes");
+	check_refused("[{static_labels: {a.b: x}}]",
+		      "agent.yaml:1:24: stage static_labels: invalid label name \"a.b\"");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(sets), cmocka_unit_test(leaves_extracted_values_alone),
+					   cmocka_unit_test(refuses)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
