@@ -349,7 +349,7 @@ static const struct yaml *weak_node(struct dec *d, const struct conf_field *f, c
 {
 	bool b;
 	int64_t i;
-	if (n->kind != YAML_SCALAR) return n;
+	if (n->kind != YAML_SCALAR || f->kind == CONF_NODE) return n;
 	bool is_bool = n->plain && yaml_bool(n, &b);
 	*as = *n;
 	if (f->kind == CONF_STR || f->kind == CONF_STR_LIST) {

@@ -12,6 +12,7 @@
 #include "common/units.h"
 #include "tests/unit/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct stage_run {
