@@ -218,3 +218,37 @@ def test_push_sends_slow_lines_before_the_end(env):
     assert proc.wait(60) == 0
     sent = [v[1] for r in fake.requests for v in json.loads(r[3])["streams"][0]["values"]]
     assert sent == ["first", "second"]
+
+
+def ctl_at(env, server, *args, stdin="", status=0, tenant=None):
+    got = ctl(env, server, *args, stdin=stdin, variables={"LARCH_TENANT": tenant} if tenant else None)
+    assert got.returncode == status, got
+    return got
+
+
+@short
+def test_lines_through_the_real_server(env):
+    server = env.server()
+    lines = [f"line {i} é \t {{\"level\": \"info\"}}" for i in range(2300)] + ["", "the last"]
+    for form, selector in (("protobuf", '{app="p"}'), ("json", '{app="j"}')):
+        options = ["--json"] if form == "json" else []
+        ctl_at(env, server, "push", *options, selector, "--label", "env=test", stdin="\n".join(lines))
+        got = ctl_at(env, server, "query", "-q", "-o", "raw", "--forward", "--limit", "0", selector)
+        assert got.stdout.split("\n")[:-1] == lines, (form, got.stdout[-200:])
+        got = ctl_at(env, server, "query", "-o", "jsonl", "-n", "1", selector)
+        assert json.loads(got.stdout)["line"] == "the last"
+        labels = json.loads(got.stdout)["labels"]
+        assert labels["app"] == form[0] and labels["env"] == "test", labels
+    assert "app" in ctl_at(env, server, "labels").stdout.split()
+    assert ctl_at(env, server, "labels", "app").stdout == "j\np\n"
+    got = ctl_at(env, server, "series", "-o", "jsonl", '{app="p"}')
+    assert [json.loads(x)["app"] for x in got.stdout.splitlines()] == ["p"]
+    got = ctl_at(env, server, "query", "-q", "-o", "raw", "--instant", 'sum(count_over_time({app="p"}[1h]))')
+    assert got.stdout == f"{len(lines)}\n"
+    got = ctl_at(env, server, "query", "-q", "--step", "1m", 'sum by (app) (count_over_time({app=~"j|p"}[1h]))')
+    assert {x.split()[2] for x in got.stdout.splitlines()} == {'{app="j"}', '{app="p"}'}, got.stdout
+    got = ctl_at(env, server, "query", '{app="p"} |=', status=1)
+    assert "answered 400: parse error" in got.stderr, got.stderr
+    got = ctl_at(env, server, "push", '{app="p"}', "-m", "x=y", stdin="with metadata\n")
+    got = ctl_at(env, server, "query", "-o", "jsonl", '{app="p"} | x="y"')
+    assert json.loads(got.stdout)["line"] == "with metadata"
