@@ -23,7 +23,7 @@ static bool holds(enum logql_cmp op, int c, bool ordered)
 static bool match_row(const struct logql_filter *f, struct row *r)
 {
 	struct str v = row_get(r, f->label, NULL);
-	if (f->simple) return simple_regex_match(f->simple, v);
+	if (f->simple) return simple_regex_match(f->simple, v) == (f->match.op == MATCH_RE);
 	return matcher_match(&f->match, v);
 }
 

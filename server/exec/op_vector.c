@@ -110,6 +110,8 @@ struct vector_state {
 	struct arena arena;
 	struct cell *cells;
 	size_t n_cells;
+	uint32_t *order; /* ranking: child's series by labels */
+	size_t n_order;
 };
 
 static void run_fold(struct node *nd, const struct block *b)
@@ -138,7 +140,7 @@ static void run_fold(struct node *nd, const struct block *b)
 		if (nd->has[i]) nd->v[i] = end(&st->cells[i]);
 }
 
-/* ---- topk, bottomk: the best k members of each group, earlier series first where equal ---- */
+/* ---- topk, bottomk: the best k members of each group, in the order of their labels where equal ---- */
 
 /* Is x worse than y (NaN is worst)? */
 static bool worse(double x, double y, int rank)
@@ -164,13 +166,29 @@ static void pass_labels(struct node *nd)
 	for (size_t i = nd->out.n; i < in->n; i++) labelsets_add(&nd->out, &in->v[i], LABELSETS_BORROW);
 }
 
+static int by_labels(const void *a, const void *b, void *ud)
+{
+	const struct labelsets *in = ud;
+	return labels_cmp(&in->v[*(const uint32_t *)a], &in->v[*(const uint32_t *)b]);
+}
+
+static void sort_series(struct vector_state *st, struct labelsets *in)
+{
+	if (st->n_order == in->n) return;
+	st->order = mem_realloc(st->order, in->n * sizeof *st->order);
+	st->n_order = in->n;
+	for (size_t i = 0; i < in->n; i++) st->order[i] = (uint32_t)i;
+	qsort_r(st->order, in->n, sizeof *st->order, by_labels, in);
+}
+
 static void run_rank(struct node *nd, const struct block *b)
 {
 	struct vector_state *st = nd->state;
-	const struct node *in = nd->left;
+	struct node *in = nd->left;
 	int rank = vector_fns[nd->x->vector_agg.fn].rank;
 	pass_labels(nd);
 	map_groups(nd, &st->groups, &st->group_sets);
+	sort_series(st, &in->out);
 	node_clear(nd, b->n);
 	size_t groups = st->group_sets.n, k_max = (size_t)nd->x->vector_agg.param;
 	if (k_max > in->out.n) k_max = in->out.n;
@@ -179,10 +197,9 @@ static void run_rank(struct node *nd, const struct block *b)
 	size_t *n = mem_alloc(groups * sizeof *n);
 	for (size_t k = 0; k < b->n; k++) {
 		memset(n, 0, groups * sizeof *n);
-		for (size_t i = 0; i < in->out.n; i++) {
-			uint32_t g = st->groups.v[i];
-			if (in->has[i * b->n + k])
-				rank_in(best + g * k_max, &n[g], k_max, (uint32_t)i, in->v + k, b->n, rank);
+		for (size_t o = 0; o < in->out.n; o++) {
+			uint32_t i = st->order[o], g = st->groups.v[i];
+			if (in->has[i * b->n + k]) rank_in(best + g * k_max, &n[g], k_max, i, in->v + k, b->n, rank);
 		}
 		for (size_t g = 0; g < groups; g++) {
 			for (size_t i = 0; i < n[g]; i++) {
@@ -239,6 +256,7 @@ static void vector_agg_close(struct node *nd)
 	if (!st) return;
 	free(st->groups.v);
 	free(st->cells);
+	free(st->order);
 	labelsets_free(&st->group_sets);
 	arena_free(&st->arena);
 	free(st);

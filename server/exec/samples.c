@@ -363,6 +363,5 @@ bool samples_load(struct query *q, const struct plan *p, const struct grid *g, s
 	if (ok) join(&l, n, out);
 	for (size_t i = 0; i < n; i++) part_free(&l.parts[i]);
 	free(l.parts);
-	if (!ok) samples_free(out);
 	return ok;
 }

@@ -41,6 +41,7 @@ struct samples {
 	size_t n_arenas;
 };
 
+/* out is the caller's to free in any case. */
 bool samples_load(struct query *q, const struct plan *p, const struct grid *g, struct samples *out, struct err *e);
 void samples_free(struct samples *s);
 
