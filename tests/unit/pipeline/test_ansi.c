@@ -19,7 +19,7 @@ static void sequences(void **state)
 		{"\x1b[?25lhidden\x1b[?25h", "hidden"},
 		{"\x1b", "\x1b"},
 		{"\x1b[", "\x1b["},
-		{"\x1b[12345m", "45m"}, /* four digits at most; the last of them ends the sequence */
+		{"\x1b[12345m", "m"}, /* four digits at most; a fifth is the final character */
 		{"\x1b(Btext", "text"},
 		{"\x1b\x1b[0mx", "\x1bx"},
 		{"caf\xe9 \x1b[4m\xed\x95\x9c\x1b[24m", "caf\xe9 \xed\x95\x9c"},
