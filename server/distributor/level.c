@@ -87,11 +87,15 @@ static struct str from_json(const struct limits *l, struct str line, struct aren
 static struct str from_logfmt(const struct limits *l, struct str line, struct arena *a)
 {
 	struct logfmt_pair p;
-	struct str detail;
-	enum logfmt_found f;
-	for (size_t pos = 0; (f = logfmt_next(line, &pos, a, &p, &detail)) != LOGFMT_END;)
-		if (f == LOGFMT_PAIR && is_field(l, p.key)) return p.value;
-	return STR_NULL;
+	struct str bad = STR_NULL;
+	for (size_t pos = 0;;) {
+		bad.n = 0;
+		if (logfmt_next(line, &pos, a, &p, &bad)) {
+			if (is_field(l, p.key)) return p.value;
+		} else if (bad.n == 0) {
+			return STR_NULL;
+		}
+	}
 }
 
 /* A letter that may start a level, at the start of a word. */
