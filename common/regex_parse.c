@@ -943,6 +943,7 @@ bool re_parse(struct re_ast *t, struct str pattern, unsigned flags, struct err *
 	p.flags = (flags & RE_ICASE ? F_ICASE : 0) | (flags & RE_DOTALL ? F_DOTALL : 0);
 	size_t n = 0;
 	*ARENA_PUSH(&t->a, t->name, n, p.cap_name) = STR_NULL; /* group 0 */
+	MEM_GROW(p.stack, 0, p.cap_stack); /* an empty stack, too, has an address to count from */
 	bool ok = parse(&p);
 	if (ok) t->root = p.stack[0];
 	free(p.stack);
