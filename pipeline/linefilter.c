@@ -74,9 +74,12 @@ bool linefilter_parse(struct lex *lx, struct linefilter *f)
 
 void linefilter_print(struct buf *b, const struct linefilter *f)
 {
-	buf_c(b, ops[f->op].text);
 	for (size_t i = 0; i < f->n; i++) {
-		buf_c(b, i ? " or " : " ");
+		if (i) buf_c(b, ops[f->op].negate ? " " : " or ");
+		if (i == 0 || ops[f->op].negate) {
+			buf_c(b, ops[f->op].text);
+			buf_ch(b, ' ');
+		}
 		if (f->v[i].ip) buf_c(b, "ip(");
 		buf_quote(b, f->v[i].text);
 		if (f->v[i].ip) buf_ch(b, ')');
@@ -137,13 +140,16 @@ static void chain_fini(struct chain *c)
 	free(c->v);
 }
 
+/* Is operand i an address? Loki takes a chain under != apart, so that there every ip() is one. */
+static bool is_address(const struct linefilter *f, size_t i) { return f->v[i].ip && (i == 0 || ops[f->op].negate); }
+
 /* Plain strings of a chain as one set, if there are enough of them and none is empty. */
 static bool literal_set(const struct linefilter *f, struct chain *c)
 {
 	struct str v[SCAN_SET_MAX];
-	if (f->n < 2 || f->n > SCAN_SET_MAX || ops[f->op].test != TEST_LITERAL || f->v[0].ip) return false;
+	if (f->n < 2 || f->n > SCAN_SET_MAX || ops[f->op].test != TEST_LITERAL) return false;
 	for (size_t i = 0; i < f->n; i++) {
-		if (f->v[i].text.n == 0) return false;
+		if (f->v[i].text.n == 0 || is_address(f, i)) return false;
 		v[i] = f->v[i].text;
 	}
 	c->v[0].kind = TEST_LITERALS;
@@ -158,7 +164,7 @@ static bool chain_init(struct chain *c, const struct linefilter *f, struct err *
 	if (literal_set(f, c)) return true;
 	for (size_t i = 0; i < f->n; i++) {
 		enum test_kind kind = ops[f->op].test;
-		if (i == 0 && f->v[0].ip) {
+		if (is_address(f, i)) {
 			if (kind != TEST_LITERAL) return err_set(e, ERR_INVALID, "ip: invalid operation");
 			kind = TEST_IP;
 		}

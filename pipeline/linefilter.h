@@ -6,7 +6,7 @@
  * from it. A compiled group is self-contained, immutable and shared between threads; all its filters must
  * pass. It runs plain substrings first (cheapest), then patterns and addresses, regular expressions last.
  * A chain of `or`: for |= |~ |> any operand may match, for != !~ !> none may. ip() counts only as the first
- * operand of a chain; a later one is a plain string, as in Loki. |= "" passes every line. */
+ * operand of |=; a later one is a plain string, as in Loki. |= "" passes every line. */
 #ifndef LARCH_PIPELINE_LINEFILTER_H
 #define LARCH_PIPELINE_LINEFILTER_H
 
@@ -29,7 +29,7 @@ struct linefilter {
 bool linefilter_starts(enum tok_kind kind);
 /* One filter with its chain; the current token must start one. Errors go to the lexer's err. */
 bool linefilter_parse(struct lex *lx, struct linefilter *f);
-/* |= "a" or "b" */
+/* |= "a" or "b"; but != "a" != "b", as Loki prints a chain that denies. */
 void linefilter_print(struct buf *b, const struct linefilter *f);
 
 struct linefilters;

@@ -110,6 +110,7 @@ static void addresses(void **unused)
 	assert_true(passes("|= ip(\"10.0.0.1\") or \"x\"", "x"));
 	/* A later ip() is a plain string. */
 	assert_true(passes("|= \"x\" or ip(\"10.0.0.1\")", "10.0.0.15"));
+	assert_false(passes("!= \"x\" or ip(\"10.0.0.0/8\")", "10.1.2.3"));
 	/* Not an address as a whole. */
 	assert_false(passes("|= ip(\"10.0.0.1\")", "10.0.0.1."));
 }
@@ -168,12 +169,12 @@ static void printing(void **unused)
 	(void)unused;
 	struct group g;
 	struct buf b = {0};
-	assert_true(parse(&g, "|=`a\"b` or \"c\" != ip( \"1.1.1.1\" ) !> \"<_>\""));
+	assert_true(parse(&g, "|=`a\"b` or \"c\" != ip( \"1.1.1.1\" ) or `d` !> \"<_>\""));
 	for (size_t i = 0; i < g.n; i++) {
 		if (i) buf_ch(&b, ' ');
 		linefilter_print(&b, &g.v[i]);
 	}
-	assert_string_equal(buf_cstr(&b), "|= \"a\\\"b\" or \"c\" != ip(\"1.1.1.1\") !> \"<_>\"");
+	assert_string_equal(buf_cstr(&b), "|= \"a\\\"b\" or \"c\" != ip(\"1.1.1.1\") != \"d\" !> \"<_>\"");
 	buf_free(&b);
 	arena_free(&g.a);
 }
