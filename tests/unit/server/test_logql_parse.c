@@ -94,7 +94,7 @@ static void syntax_errors(void **state)
 		{"sum_over_time(" SELECTOR " | unwrap nofn(x) [5m])",
 		 "parse error at line 1, col 40: syntax error: unexpected (, expecting RANGE or |"},
 		{"sum_over_time((" SELECTOR " | unwrap x , [5m])",
-		 "parse error at line 1, col 40: syntax error: unexpected ,, expecting RANGE or ) or |"},
+		 "parse error at line 1, col 39: syntax error: unexpected ,, expecting RANGE or ) or |"},
 		{"sum_over_time(" SELECTOR " | unwrap [5m])",
 		 "parse error at line 0, col 35: syntax error: unexpected RANGE, expecting IDENTIFIER or BYTES_CONV or "
 		 "DURATION_CONV or DURATION_SECONDS_CONV"},
