@@ -131,6 +131,21 @@ static void pause_after_failure(struct flusher *f, int64_t *pause)
 	*pause = *pause * 2 < PAUSE_MAX ? *pause * 2 : PAUSE_MAX;
 }
 
+/* Its log files go before anybody is told. */
+static void flushed(struct flusher *f, struct generation *g)
+{
+	uint64_t id = g->id, bytes = g->bytes, rows = g->rows;
+	generation_free(g);
+	pthread_mutex_lock(&f->mu);
+	f->done = id;
+	f->stats.flushes++;
+	f->stats.pending--;
+	f->stats.bytes -= bytes;
+	f->stats.rows -= rows;
+	pthread_cond_broadcast(&f->progress);
+	pthread_mutex_unlock(&f->mu);
+}
+
 static void *flusher_main(void *ud)
 {
 	struct flusher *f = ud;
@@ -150,26 +165,18 @@ static void *flusher_main(void *ud)
 			log_error("flush failed; the entries stay in the write-ahead log and the flush is tried again",
 				  kv_err(&e));
 		pthread_mutex_lock(&f->mu);
-		if (ok) {
-			pause = PAUSE_MIN;
-			f->done = g->id;
-			f->stats.flushes++;
-			f->stats.pending--;
-			f->stats.bytes -= g->bytes;
-			f->stats.rows -= g->rows;
-			if (!(f->first = g->next)) f->last = &f->first;
-		} else {
+		if (!ok) {
 			f->error = e;
 			f->stats.failures++;
 			f->attempts_failed++;
-		}
-		pthread_cond_broadcast(&f->progress);
-		if (!ok) {
+			pthread_cond_broadcast(&f->progress);
 			pause_after_failure(f, &pause);
 			continue;
 		}
+		pause = PAUSE_MIN;
+		if (!(f->first = g->next)) f->last = &f->first;
 		pthread_mutex_unlock(&f->mu);
-		generation_free(g);
+		flushed(f, g);
 		pthread_mutex_lock(&f->mu);
 	}
 	pthread_mutex_unlock(&f->mu);

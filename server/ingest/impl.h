@@ -22,7 +22,8 @@ struct ingest {
 	struct wal wal;
 	struct generation *gen; /* open; never NULL */
 	uint64_t next_seq;
-	int64_t synced; /* monotonic: when the log was last synced (INGEST_SYNC_INTERVAL) */
+	struct ingest_item *parked, **parked_last; /* waiting for memory; the ingest thread's */
+	int64_t synced;                            /* monotonic: when the log was last synced (INGEST_SYNC_INTERVAL) */
 	bool unsynced;
 
 	pthread_mutex_t mu;                /* guards what follows */

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define GROUP_BYTES  (8u << 20) /* records taken into one group, unless one is larger */
-#define GROUP_ENOUGH (1u << 20) /* a group this large does not wait for company */
-#define ROW_MEMORY   32u        /* what a row costs in a head besides its line, about */
-#define POLL_NS      UNITS_SEC  /* how often ages are looked at while entries wait */
+#define GROUP_BYTES  (8u << 20)      /* records taken into one group, unless one is larger */
+#define GROUP_ENOUGH (1u << 20)      /* a group this large does not wait for company */
+#define ROW_MEMORY   32u             /* what a row costs in a head besides its line, about */
+#define PATIENCE_NS  (5 * UNITS_SEC) /* a push waits so long for a flush to make room before it is refused */
+#define PARKED_NS    (5 * UNITS_MS)  /* how often those that wait are looked at */
+#define POLL_NS      UNITS_SEC       /* how often ages are looked at while entries wait */
 
 enum kind { PUSH, FLUSH };
 enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
@@ -25,9 +27,12 @@ struct ingest_item {
 	struct ingest_item *next;
 	enum kind kind;
 	enum refusal refusal;
+	const struct ingest_push *p;
 	ingest_done *done;
 	void *ud;
-	struct buf rec; /* WAL header and payload */
+	size_t bound, need; /* bytes: of the record, and of what it takes in a head, at most */
+	int64_t patience;   /* kernel's monotonic clock: so long it may wait for memory; 0: it has what it needs */
+	struct buf rec;     /* WAL header and payload */
 	struct record r;
 	struct tenant *tenant;
 	size_t reserved;
@@ -44,45 +49,65 @@ static void enqueue(struct ingest *in, struct ingest_item *it)
 	*in->last = it;
 	in->last = &it->next;
 	in->queued += it->rec.n;
-	if (it->refusal == NO_MEMORY) in->pressure = true;
+	if (it->patience) in->pressure = true;
 	pthread_cond_signal(&in->wake);
 	pthread_mutex_unlock(&in->mu);
 }
 
-static enum refusal admit(struct ingest *in, size_t need)
+static struct record_stream *streams_of(const struct ingest_push *p)
 {
-	pthread_mutex_lock(&in->mu);
-	enum refusal why = in->stopping ? STOPPING : !in->ready ? NOT_READY : ACCEPTED;
-	pthread_mutex_unlock(&in->mu);
-	if (why != ACCEPTED) return why;
-	if (need > WAL_RECORD_MAX) return TOO_LARGE;
-	return !in->c.heads || budget_take(in->c.heads, need) ? ACCEPTED : NO_MEMORY;
+	struct record_stream *v = mem_alloc((p->n + 1) * sizeof *v);
+	for (size_t i = 0; i < p->n; i++) v[i] = (struct record_stream){p->v[i].labels, p->v[i].v, p->v[i].n};
+	return v;
+}
+
+/* Takes memory for the item and makes its record. False: there is not enough now. */
+static bool encode(struct ingest *in, struct ingest_item *it)
+{
+	struct err e = ERR_INIT;
+	if (in->c.heads && !budget_take(in->c.heads, it->need)) return false;
+	it->reserved = in->c.heads ? it->need : 0;
+	struct record_stream *v = streams_of(it->p);
+	it->tenant = store_tenant(in->st, it->p->tenant, true);
+	it->rec = (struct buf){mem_alloc(it->bound), WAL_RECORD_HEADER, it->bound};
+	record_encode(&it->rec, it->p->tenant, v, it->p->n);
+	it->rec.p = mem_realloc(it->rec.p, it->rec.n); /* it may live in a head for long */
+	it->rec.cap = it->rec.n;
+	wal_record_sum(&it->rec, in->writer);
+	if (!record_open(str_from(buf_view(&it->rec), WAL_RECORD_HEADER), &it->r, &e)) it->refusal = TOO_LARGE;
+	free(v);
+	return true;
+}
+
+/* What one item needs in memory at most. */
+static void size_up(struct ingest_item *it)
+{
+	struct record_stream *v = streams_of(it->p);
+	size_t rows = 0;
+	for (size_t i = 0; i < it->p->n; i++) rows += v[i].n;
+	it->bound = WAL_RECORD_HEADER + record_bound(it->p->tenant, v, it->p->n);
+	it->need = it->bound + rows * ROW_MEMORY;
+	free(v);
 }
 
 void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *done, void *ud)
 {
 	struct ingest_item *it = mem_zalloc(sizeof *it);
-	struct record_stream *v = mem_alloc((p->n + 1) * sizeof *v);
-	size_t rows = 0;
-	for (size_t i = 0; i < p->n; i++) {
-		v[i] = (struct record_stream){p->v[i].labels, p->v[i].v, p->v[i].n};
-		rows += p->v[i].n;
-	}
-	size_t bound = WAL_RECORD_HEADER + record_bound(p->tenant, v, p->n), need = bound + rows * ROW_MEMORY;
+	it->p = p;
 	it->done = done;
 	it->ud = ud;
-	it->refusal = admit(in, need);
+	pthread_mutex_lock(&in->mu);
+	it->refusal = in->stopping ? STOPPING : !in->ready ? NOT_READY : ACCEPTED;
+	pthread_mutex_unlock(&in->mu);
 	if (it->refusal == ACCEPTED) {
-		struct err e = ERR_INIT;
-		it->reserved = in->c.heads ? need : 0;
-		it->tenant = store_tenant(in->st, p->tenant, true);
-		buf_reserve(&it->rec, bound);
-		it->rec.n = WAL_RECORD_HEADER;
-		record_encode(&it->rec, p->tenant, v, p->n);
-		wal_record_sum(&it->rec, in->writer);
-		if (!record_open(str_from(buf_view(&it->rec), WAL_RECORD_HEADER), &it->r, &e)) it->refusal = TOO_LARGE;
+		size_up(it);
+		if (it->bound > WAL_RECORD_MAX)
+			it->refusal = TOO_LARGE;
+		else if (in->c.heads && it->need > in->c.heads->limit)
+			it->refusal = NO_MEMORY;
+		else if (!encode(in, it))
+			it->patience = clock_mono(&clock_real) + PATIENCE_NS;
 	}
-	free(v);
 	enqueue(in, it);
 }
 
@@ -96,8 +121,9 @@ static void refuse(struct ingest *in, const struct ingest_item *it, struct err *
 	case NO_MEMORY:
 		err_set(e, ERR_UNAVAILABLE,
 			"memory for entries not yet flushed is used up (%zu of %zu bytes, a share of "
-			"larch.memory_limit); a flush is under way, try again",
-			budget_used(in->c.heads), in->c.heads->limit);
+			"larch.memory_limit) and "
+			"this push needs up to %zu; flushing makes room, try again",
+			budget_used(in->c.heads), in->c.heads->limit, it->need);
 		break;
 	case TOO_LARGE:
 		err_set(e, ERR_TOO_LARGE, "the push is larger than a log record may be (%u bytes)", WAL_RECORD_MAX);
@@ -107,7 +133,7 @@ static void refuse(struct ingest *in, const struct ingest_item *it, struct err *
 			"Maximum active stream limit exceeded when trying to create stream, reduce the number of "
 			"active streams (reduce labels or reduce label values), or contact your administrator to see "
 			"if the limit can be increased, user: '%.*s' (limit %llu)",
-			STR_ARG(it->r.tenant), (unsigned long long)in->c.max_streams);
+			STR_ARG(it->p->tenant), (unsigned long long)in->c.max_streams);
 	}
 }
 
@@ -244,7 +270,22 @@ static bool streams_fit(const struct ingest *in, const struct ingest_item *it)
 	return more == 0 || tenant_head_streams(it->tenant) + more <= in->c.max_streams;
 }
 
-/* Takes items off the list up to a flush request: pushes that may go on become the group, the rest is answered. */
+/* An item that waits for memory: true when it got some, or has waited long enough. */
+static bool stop_waiting(struct ingest *in, struct ingest_item *it)
+{
+	if (!encode(in, it)) {
+		pthread_mutex_lock(&in->mu);
+		bool stopping = in->stopping;
+		pthread_mutex_unlock(&in->mu);
+		if (!stopping && clock_mono(&clock_real) < it->patience) return false;
+		it->refusal = NO_MEMORY;
+	}
+	it->patience = 0;
+	return true;
+}
+
+/* Takes items off the list up to a flush request: pushes that may go on become the group, the rest is answered, or
+ * parked until there is memory. */
 static void take_group(struct ingest *in, struct ingest_item **list, struct ingest_item **group)
 {
 	struct ingest_item **tail = group;
@@ -253,6 +294,11 @@ static void take_group(struct ingest *in, struct ingest_item **list, struct inge
 		struct ingest_item *it = *list;
 		*list = it->next;
 		it->next = NULL;
+		if (it->patience && !stop_waiting(in, it)) {
+			*in->parked_last = it;
+			in->parked_last = &it->next;
+			continue;
+		}
 		if (it->refusal == ACCEPTED && !streams_fit(in, it)) it->refusal = TOO_MANY_STREAMS;
 		if (it->refusal != ACCEPTED) {
 			struct err e;
@@ -324,9 +370,13 @@ static void tend(struct ingest *in, bool pressure)
 	if (is_old(in) || (pressure && fs.pending == 0)) ingest_seal(in);
 }
 
+/* Those that waited longest come first. Under the lock. */
 static struct ingest_item *take_all(struct ingest *in)
 {
-	struct ingest_item *list = in->first;
+	*in->parked_last = in->first;
+	struct ingest_item *list = in->parked;
+	in->parked = NULL;
+	in->parked_last = &in->parked;
 	in->first = NULL;
 	in->last = &in->first;
 	in->queued = 0;
@@ -335,6 +385,7 @@ static struct ingest_item *take_all(struct ingest *in)
 
 static int64_t nap(const struct ingest *in)
 {
+	if (in->parked) return PARKED_NS;
 	return in->unsynced && in->c.sync_interval_ns < POLL_NS ? in->c.sync_interval_ns : POLL_NS;
 }
 
@@ -345,8 +396,8 @@ static void *ingest_main(void *ud)
 	for (;;) {
 		bool ready = in->ready;
 		if (!in->first) {
-			if (in->stopping) break;
-			if (ready && in->gen->rows)
+			if (in->stopping && !in->parked) break;
+			if (ready && (in->parked || in->gen->rows))
 				wait_for(in, nap(in));
 			else
 				pthread_cond_wait(&in->wake, &in->mu);
@@ -418,6 +469,7 @@ struct ingest *ingest_start(const struct ingest_config *c, struct store *st, str
 	in->wal_dir = mem_strdup(c->wal_dir);
 	in->st = st;
 	in->last = &in->first;
+	in->parked_last = &in->parked;
 	in->gen = generation_new(1);
 	in->next_seq = 1;
 	in->writer = clock_rnd(c->clock);

@@ -163,8 +163,11 @@ size_t cache_bytes(struct cache *c)
 void cache_free(struct cache *c)
 {
 	if (!c) return;
-	c->budget = 0;
-	free_list(evict(c));
+	while (c->lru.next != &c->lru) {
+		struct cache_item *it = c->lru.next;
+		ring_take(it);
+		it->free(it);
+	}
 	pthread_mutex_destroy(&c->mu);
 	free(c->slots);
 	free(c);

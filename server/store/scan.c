@@ -91,6 +91,8 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	if (o->from < o->to) snapshot_each(s, o->matchers, o->nmatchers, o->only, o->from, o->to, add_part, &w);
 	free(w.cand);
 	if (o->order == SCAN_BY_TIME) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
+	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
+	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof *sc->barren);
 	sc->window = o->order == SCAN_BY_TIME && sc->ncands > 16 ? 128 : SCAN_ROWS;
 	return sc;
 }
@@ -226,7 +228,7 @@ static void merger_gather(struct scan *sc, struct scan_merger *m, int64_t ts)
 
 static void merger_emit_group(struct scan *sc, struct scan_merger *m)
 {
-	for (; m->group_at < m->ngroup && sc->qn < SCAN_ROWS; m->group_at++) {
+	for (; m->group_at < m->ngroup && sc->qn < sc->target; m->group_at++) {
 		size_t i = sc->o.forward ? m->group_at : m->ngroup - 1 - m->group_at;
 		queue_row(sc, m, m->group[i].c, m->group_ts, m->group[i].ref);
 	}
@@ -246,12 +248,12 @@ static bool merger_emit(struct scan *sc, struct scan_merger *m, int64_t limit, b
 		struct cursor *c = merger_first(sc, m, &key, &second, &alone);
 		if (!c) return false;
 		m->key = key;
-		if (sc->qn == SCAN_ROWS || key > limit || (key == limit && !through)) return true;
+		if (sc->qn == sc->target || key > limit || (key == limit && !through)) return true;
 		if (!alone && key == second) {
 			merger_gather(sc, m, c->ts[c->at]);
 			continue;
 		}
-		while (c->at < c->n && sc->qn < SCAN_ROWS) {
+		while (c->at < c->n && sc->qn < sc->target) {
 			int64_t k = key_of(sc, c->ts[c->at]);
 			if ((!alone && k >= second) || k > limit || (k == limit && !through)) break;
 			queue_row(sc, m, c, c->ts[c->at], c->ref[c->at]);
@@ -280,7 +282,7 @@ static void free_done(struct scan *sc)
 
 static void queue_by_stream(struct scan *sc)
 {
-	while (sc->qn < SCAN_ROWS && scan_poll(sc)) {
+	while (sc->qn < sc->target && scan_poll(sc)) {
 		if (!sc->current) {
 			if (sc->next_cand == sc->ncands) return;
 			sc->current = merger_new(sc, &sc->cands[sc->next_cand], (uint32_t)sc->next_cand);
@@ -325,7 +327,7 @@ static int64_t heap_limit(const struct scan *sc, const struct scan_merger *top, 
 
 static void queue_by_time(struct scan *sc)
 {
-	while (sc->qn < SCAN_ROWS && scan_poll(sc)) {
+	while (sc->qn < sc->target && scan_poll(sc)) {
 		bool through;
 		heap_admit(sc);
 		struct scan_merger *top = heap_top(&sc->heap);
@@ -456,6 +458,7 @@ bool scan_next(struct scan *sc, struct scan_batch *out, struct err *e)
 	for (;;) {
 		release_batch(sc);
 		if (sc->qat == sc->qn) {
+			if (sc->qn == sc->target && sc->target < SCAN_ROWS) sc->target *= 2;
 			sc->qat = sc->qn = 0;
 			free_done(sc);
 			if (sc->o.order == SCAN_BY_TIME)
@@ -497,6 +500,7 @@ void scan_close(struct scan *sc)
 	for (struct scan_merger *m; (m = heap_pop(&sc->heap));) merger_free(m);
 	heap_free(&sc->heap);
 	free(sc->cands);
+	free(sc->barren);
 	dedup_free(&sc->seen);
 	buf_free(&sc->scratch);
 	arena_free(&sc->arena);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define FRAME_CUT     (SEGMENT_FRAME / 2) /* a frame this full is not shared with the next stream */
+#define FRAME_CUT     (SEGMENT_FRAME / 8) /* a frame this full is not shared with the next stream */
 #define META_COMPRESS 256                 /* bytes from which a metadata column is worth compressing */
 
 struct column { /* one metadata name within the open granule */

@@ -241,7 +241,10 @@ static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_
 {
 	struct str needle = linefilters_needle(sc->o.filters), line;
 	const char *hit = raw.p, *end = raw.p + raw.n;
-	if (needle.n && !(hit = find(hit, end, needle))) return;
+	if (needle.n && !(hit = find(hit, end, needle))) {
+		sc->barren[c->src - sc->snap->src] = 1 + (uint32_t)(f - c->src->ix->frames);
+		return;
+	}
 	for (uint32_t row = from; row < to; row++) {
 		if (!line_in(sc, c, f, raw, row, &line)) continue;
 		if (needle.n) {
@@ -264,7 +267,9 @@ static void filter_frame(struct scan *sc, struct cursor *c)
 	struct segment_lines *held = NULL;
 	struct err e = ERR_INIT;
 	c->nhits = c->hit = 0;
-	if (!segment_lines_scratch(c->src->seg, ix, frame, &sc->scratch, &held, &e)) {
+	if (sc->barren[c->src - sc->snap->src] == frame + 1) {
+		/* a stream that shares the frame has looked */
+	} else if (!segment_lines_scratch(c->src->seg, ix, frame, &sc->scratch, &held, &e)) {
 		scan_damaged(sc, &e);
 	} else {
 		filter_rows(sc, c, f, held ? buf_view(&held->raw) : buf_view(&sc->scratch), from, to);
@@ -289,13 +294,15 @@ static void filter_frame(struct scan *sc, struct cursor *c)
 
 static void fill_filtered(struct scan *sc, struct cursor *c)
 {
-	while (c->n < sc->window) {
+	bool eager = sc->o.order == SCAN_BY_TIME; /* other streams' rows may come before those of the next frame */
+	for (;;) {
 		while (c->hit < c->nhits && c->n < sc->window) {
 			uint32_t row = c->hits[c->hit++];
 			const int64_t *ts = times_at(sc, c, row);
 			if (ts) add_row(sc, c, row, *ts);
 		}
-		if (c->hit < c->nhits || c->lo >= c->hi || !scan_poll(sc)) return;
+		if (c->n == sc->window || (eager && c->n)) return;
+		if (c->lo >= c->hi || !scan_poll(sc)) return;
 		filter_frame(sc, c);
 	}
 }
