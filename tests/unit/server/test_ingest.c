@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/server/store_util.h"
+
+#include "common/units.h"
+
+#define TENANT "t"
+#define NOW    INT64_C(1700000000000000000)
+
+/* ---- numbered entries: each was acknowledged, refused, or never sent; each may be answered once at most ---- */
+
+struct ledger {
+	uint8_t *state; /* by number: 0 never sent, 1 refused, 2 acknowledged */
+	size_t n, cap;
+	pthread_mutex_t mu;
+};
+
+static void ledger_init(struct ledger *l) { *l = (struct ledger){.mu = PTHREAD_MUTEX_INITIALIZER}; }
+
+/* Pushes entries [first, first + n) of two streams; repeats the line of a stream under other timestamps. */
+static bool push_numbers(struct ingest *in, const char *tenant, size_t first, size_t n, size_t pad, struct err *e)
+{
+	struct arena a;
+	arena_init(&a, 0);
+	struct ingest_stream s[2] = {0};
+	struct label l[2][1] = {{{STR("s"), STR("0")}}, {{STR("s"), STR("1")}}};
+	struct label meta = {STR("k"), STR("v")};
+	for (int i = 0; i < 2; i++) {
+		s[i].labels = (struct labels){l[i], 1};
+		s[i].v = arena_alloc(&a, n * sizeof *s[i].v);
+	}
+	for (size_t k = 0; k < n; k++) {
+		size_t id = first + k;
+		struct ingest_stream *to = &s[id % 2];
+		struct str line = pad ? arena_printf(&a, "%zu %0*d", id, (int)pad, 0) : STR("the same line again");
+		to->v[to->n++] = (struct push_entry){NOW + (int64_t)id, line,
+						     id % 3 ? (struct labels){&meta, 1} : (struct labels){0}};
+	}
+	struct ingest_push p = {str_c(tenant), s, 2};
+	bool ok = push_wait(in, &p, e);
+	arena_free(&a);
+	return ok;
+}
+
+static bool ledger_push(struct ledger *l, struct ingest *in, size_t first, size_t n, struct err *e)
+{
+	pthread_mutex_lock(&l->mu);
+	while (l->cap < first + n) {
+		size_t cap = l->cap ? 2 * l->cap : 64;
+		l->state = mem_realloc(l->state, cap);
+		memset(l->state + l->cap, 0, cap - l->cap);
+		l->cap = cap;
+	}
+	memset(l->state + first, 1, n);
+	if (l->n < first + n) l->n = first + n;
+	pthread_mutex_unlock(&l->mu);
+	bool ok = push_numbers(in, TENANT, first, n, 0, e);
+	if (!ok) return false;
+	pthread_mutex_lock(&l->mu);
+	memset(l->state + first, 2, n);
+	pthread_mutex_unlock(&l->mu);
+	return true;
+}
+
+/* Counts by number (timestamp) what a tenant's scan answers. *warned: it said that entries may be missing. */
+static uint8_t *answered(struct store *st, const char *tenant, size_t cap, size_t *rows, bool *warned)
+{
+	uint8_t *seen = mem_zalloc(cap + 1);
+	struct err e = ERR_INIT;
+	struct snapshot *s = snapshot_take(st, str_c(tenant));
+	struct scan_opts o = {.from = INT64_MIN, .to = INT64_MAX, .forward = true, .want = SCAN_LINE | SCAN_META};
+	struct scan *sc = scan_open(s, &o, &e);
+	struct scan_batch b;
+	*rows = 0;
+	while (scan_next(sc, &b, &e)) {
+		for (size_t i = 0; i < b.n; i++, ++*rows) {
+			size_t id = (size_t)(b.ts[i] - NOW);
+			if (id >= cap) fail_msg("timestamp %lld was never sent", (long long)b.ts[i]);
+			const struct reader_stream *rs = b.one ? b.one : b.stream[i];
+			check_str(rs->labels.v[0].value, id % 2 ? STR("1") : STR("0"));
+			assert_int_equal(b.meta[i]->n, id % 3 ? 1 : 0);
+			seen[id]++;
+		}
+	}
+	if (e.code) fail_msg("%s", e.msg);
+	*warned = snapshot_warning(s).n > 0;
+	scan_close(sc);
+	snapshot_free(s);
+	return seen;
+}
+
+static void ledger_check_(const struct ledger *l, struct store *st, bool may_warn)
+{
+	size_t rows;
+	bool warned;
+	uint8_t *seen = answered(st, TENANT, l->n, &rows, &warned);
+	if (!may_warn) assert_false(warned);
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->state[i] == 2 && seen[i] != 1 && (!warned || seen[i] > 1))
+			fail_msg("entry %zu was acknowledged and is answered %d times", i, seen[i]);
+		if (l->state[i] == 1 && seen[i] > 1)
+			fail_msg("entry %zu was refused and is answered %d times", i, seen[i]);
+		if (l->state[i] == 0 && seen[i] > 0) fail_msg("entry %zu was never sent and is answered", i);
+	}
+	free(seen);
+}
+
+static void ledger_check(const struct ledger *l, struct store *st) { ledger_check_(l, st, false); }
+
+static size_t count_rows(struct store *st, const char *tenant)
+{
+	size_t rows;
+	bool warned;
+	free(answered(st, tenant, 1u << 20, &rows, &warned));
+	assert_false(warned);
+	return rows;
+}
+
+static size_t names_in(const char *dir)
+{
+	struct fs_list l;
+	struct err e = ERR_INIT;
+	if (!fs_list(dir, &l, &e)) return 0;
+	size_t n = l.n;
+	fs_list_free(&l);
+	return n;
+}
+
+/* ---- the plain road ---- */
+
+static void acknowledged_is_visible_and_survives(void **state)
+{
+	struct place p;
+	struct ledger l;
+	(void)state;
+	place_init(&p);
+	ledger_init(&l);
+	place_open(&p);
+	MUST(ledger_push(&l, p.in, 0, 100, must));
+	ledger_check(&l, p.st);
+	struct ingest_stats s;
+	ingest_stats(p.in, &s);
+	assert_int_equal(s.streams, 2);
+	assert_int_equal(s.streams_created, 2);
+	assert_int_equal(s.head_entries, 100);
+	assert_int_equal(s.wal_records, 1);
+	assert_true(s.wal_syncs == 1 && s.wal_bytes > 100);
+	assert_int_equal(ingest_tenant_streams(p.in, STR(TENANT)), 2);
+	place_close(&p, false);
+	place_open(&p);
+	ledger_check(&l, p.st);
+	MUST(ledger_push(&l, p.in, 100, 50, must));
+	MUST(ingest_flush(p.in, must));
+	ledger_check(&l, p.st);
+	ingest_stats(p.in, &s);
+	assert_int_equal(s.head_entries, 0);
+	assert_int_equal(s.streams, 0);
+	assert_int_equal(s.flushed_entries, 150);
+	assert_int_equal(names_in(p.wal), 0); /* covered: gone */
+	place_close(&p, true);
+	place_open(&p);
+	ledger_check(&l, p.st);
+	place_fini(&p);
+	free(l.state);
+}
+
+static void tenants_do_not_see_each_other(void **state)
+{
+	struct place p;
+	(void)state;
+	place_init(&p);
+	place_open(&p);
+	static const char *const names[] = {"a", "b", "../b", "A%2F"};
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < COUNT(names); i++)
+			MUST(push_numbers(p.in, names[i], (size_t)round * 10, i + 1, 5, must));
+		for (size_t i = 0; i < COUNT(names); i++)
+			assert_int_equal(count_rows(p.st, names[i]), (size_t)(round + 1) * (i + 1));
+		MUST(ingest_flush(p.in, must));
+		place_close(&p, false);
+		place_open(&p);
+	}
+	for (size_t i = 0; i < COUNT(names); i++) assert_int_equal(count_rows(p.st, names[i]), 2 * (i + 1));
+	assert_int_equal(count_rows(p.st, "c"), 0);
+	place_fini(&p);
+}
+
+static void a_second_process_is_refused(void **state)
+{
+	struct place p;
+	struct err e = ERR_INIT;
+	(void)state;
+	place_init(&p);
+	place_open(&p);
+	struct store_config c = {.dir = p.dir, .fs = &fs_real, .clock = &p.clock.base};
+	assert_null(store_open(&c, &e));
+	assert_int_equal(e.code, ERR_EXISTS);
+	assert_non_null(strstr(e.msg, p.dir));
+	place_fini(&p);
+}
+
+/* ---- limits ---- */
+
+static void too_many_streams_are_refused(void **state)
+{
+	struct place p;
+	struct err e;
+	(void)state;
+	place_init(&p);
+	p.c.max_streams = 1;
+	place_open(&p);
+	assert_false(push_numbers(p.in, "x", 0, 2, 5, &e));
+	assert_int_equal(e.code, ERR_RATE);
+	assert_int_equal(count_rows(p.st, "x"), 0);
+	p.c.max_streams = 0;
+	place_close(&p, false);
+	place_open(&p);
+	MUST(push_numbers(p.in, "x", 0, 2, 5, must));
+	place_fini(&p);
+}
+
+static void full_heads_refuse_and_recover(void **state)
+{
+	struct place p;
+	struct err e;
+	(void)state;
+	place_init(&p);
+	p.heads.limit = 1u << 20;
+	place_open(&p);
+	assert_false(push_numbers(p.in, TENANT, 0, 20000, 100, &e)); /* larger than all of the budget */
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	assert_non_null(strstr(e.msg, "larch.memory_limit"));
+	size_t next = 0;
+	for (int i = 0; i < 200; i++) { /* five times the budget: some are refused until a flush has made room */
+		for (int k = 0; !push_numbers(p.in, TENANT, next, 100, 200, &e); k++) {
+			assert_int_equal(e.code, ERR_UNAVAILABLE);
+			if (k > 10000) fail_msg("no room is made: %s", e.msg);
+			usleep(1000);
+		}
+		next += 100;
+	}
+	assert_int_equal(count_rows(p.st, TENANT), next);
+	place_fini(&p);
+}
+
+static void generations_are_flushed_by_age_and_idleness(void **state)
+{
+	struct place p;
+	struct ingest_stats s;
+	(void)state;
+	for (int idle = 0; idle < 2; idle++) {
+		place_init(&p);
+		if (idle)
+			p.c.flush_idle_ns = UNITS_HOUR;
+		else
+			p.c.flush_age_ns = UNITS_HOUR;
+		place_open(&p);
+		MUST(push_numbers(p.in, TENANT, 0, 10, 5, must));
+		clock_fake_step(&p.clock, UNITS_HOUR / 2);
+		MUST(push_numbers(p.in, TENANT, 10, 10, 5, must));
+		ingest_stats(p.in, &s);
+		assert_int_equal(s.flushes, 0);
+		clock_fake_step(&p.clock, UNITS_HOUR / 2 + UNITS_SEC);
+		for (int i = 0; idle && i < 1200; i++) usleep(1000); /* only half an hour idle: nothing may happen */
+		ingest_stats(p.in, &s);
+		if (idle) assert_int_equal(s.flushes, 0);
+		clock_fake_step(&p.clock, UNITS_HOUR / 2);
+		for (int i = 0; s.flushes == 0; i++) {
+			if (i > 30000) fail_msg("not flushed");
+			usleep(1000);
+			ingest_stats(p.in, &s);
+		}
+		assert_int_equal(s.flushed_entries, 20);
+		place_fini(&p);
+	}
+}
+
+static void sync_modes_keep_entries(void **state)
+{
+	(void)state;
+	for (int mode = INGEST_SYNC_GROUP; mode <= INGEST_SYNC_NONE; mode++) {
+		struct place p;
+		struct ledger l;
+		place_init(&p);
+		ledger_init(&l);
+		p.c.sync = (enum ingest_sync)mode;
+		p.c.sync_interval_ns = UNITS_MS;
+		place_open(&p);
+		for (size_t i = 0; i < 5; i++) MUST(ledger_push(&l, p.in, 10 * i, 10, must));
+		place_close(&p, false);
+		place_open(&p);
+		ledger_check(&l, p.st);
+		place_fini(&p);
+		free(l.state);
+	}
+}
+
+/* ---- crashes ---- */
+
+struct load {
+	struct place *p;
+	struct ledger *l;
+	_Atomic bool stop;
+	_Atomic size_t next;
+};
+
+static void *push_load(void *ud)
+{
+	struct load *w = ud;
+	struct err e;
+	struct rnd r = {(uint64_t)(uintptr_t)&e};
+	while (!w->stop) {
+		size_t n = 1 + (size_t)rnd(&r, 30), first = atomic_fetch_add(&w->next, n);
+		ledger_push(w->l, w->p->in, first, n, &e);
+	}
+	return NULL;
+}
+
+static void *flush_load(void *ud)
+{
+	struct load *w = ud;
+	struct err e = ERR_INIT;
+	while (!w->stop) {
+		ingest_flush(w->p->in, &e);
+		usleep(2000);
+	}
+	return NULL;
+}
+
+/* The log first, then catalogs before segments: later states of what is copied later only add to it. */
+static void copy_place(const struct place *from, const char *to)
+{
+	struct buf a = {0}, b = {0};
+	mkdir(to, 0700);
+	for (int i = 0; i < 2; i++) {
+		fs_path(&a, from->dir, i ? "store" : "wal");
+		fs_path(&b, to, i ? "store" : "wal");
+		copy_tree(a.p, b.p);
+	}
+	buf_free(&a);
+	buf_free(&b);
+}
+
+static void a_crash_at_any_moment_loses_nothing(void **state)
+{
+	struct place p, copy;
+	struct ledger l, then = {0};
+	struct load w = {.p = &p, .l = &l};
+	pthread_t t[3];
+	(void)state;
+	place_init(&p);
+	ledger_init(&l);
+	place_open(&p);
+	pthread_create(&t[0], NULL, push_load, &w);
+	pthread_create(&t[1], NULL, push_load, &w);
+	pthread_create(&t[2], NULL, flush_load, &w);
+	for (int round = 0; round < 12; round++) {
+		usleep(3000 + 2500 * (useconds_t)round);
+		place_init(&copy);
+		rmdir(copy.dir);
+		pthread_mutex_lock(&l.mu); /* what is acknowledged before the copy begins must be in it */
+		then.state = mem_realloc(then.state, l.n + 1);
+		if (l.n) memcpy(then.state, l.state, l.n);
+		then.n = l.n;
+		pthread_mutex_unlock(&l.mu);
+		copy_place(&p, copy.dir);
+		pthread_mutex_lock(&l.mu); /* what came later may be in it */
+		then.state = mem_realloc(then.state, l.n + 1);
+		for (size_t i = then.n; i < l.n; i++) then.state[i] = l.state[i] ? 1 : 0;
+		for (size_t i = 0; i < then.n; i++) then.state[i] = then.state[i] ? then.state[i] : l.state[i] ? 1 : 0;
+		then.n = l.n;
+		pthread_mutex_unlock(&l.mu);
+		place_open(&copy);
+		ledger_check(&then, copy.st);
+		if (round % 3 == 0) { /* and once more after a flush of what was replayed */
+			place_close(&copy, true);
+			place_open(&copy);
+			ledger_check(&then, copy.st);
+		}
+		place_fini(&copy);
+	}
+	w.stop = true;
+	for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
+	ledger_check(&l, p.st);
+	place_fini(&p);
+	free(l.state);
+	free(then.state);
+}
+
+static void newest_wal(const struct place *p, struct buf *path)
+{
+	struct fs_list f;
+	MUST(fs_list(p->wal, &f, must));
+	assert_true(f.n > 0);
+	fs_path(path, p->wal, f.v[f.n - 1]);
+	fs_list_free(&f);
+}
+
+static void a_torn_tail_is_cut(void **state)
+{
+	struct place p;
+	struct ledger l;
+	struct buf path = {0};
+	struct stat st;
+	(void)state;
+	place_init(&p);
+	ledger_init(&l);
+	place_open(&p);
+	for (size_t i = 0; i < 3; i++) MUST(ledger_push(&l, p.in, 10 * i, 10, must));
+	place_close(&p, false);
+	newest_wal(&p, &path);
+	assert_int_equal(stat(path.p, &st), 0);
+	assert_int_equal(truncate(path.p, st.st_size - 7), 0);
+	memset(l.state + 20, 1, 10);
+	for (int i = 0; i < 2; i++) { /* the second time the file is not the newest */
+		place_open(&p);
+		ledger_check(&l, p.st);
+		assert_int_equal(count_rows(p.st, TENANT), 20 + i);
+		struct ingest_stats s;
+		ingest_stats(p.in, &s);
+		assert_int_equal(s.wal_corrupt_records, 0);
+		if (i == 0) MUST(ledger_push(&l, p.in, 40, 1, must));
+		place_close(&p, false);
+	}
+	place_fini(&p);
+	buf_free(&path);
+	free(l.state);
+}
+
+static void flip(const char *path, off_t at)
+{
+	FILE *f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, at, SEEK_SET);
+	int c = fgetc(f);
+	fseek(f, at, SEEK_SET);
+	fputc(c ^ 0x10, f);
+	fclose(f);
+}
+
+static void a_damaged_record_is_set_aside(void **state)
+{
+	(void)state;
+	for (int where = 0; where < 3; where++) { /* payload, record header, file header */
+		struct place p;
+		struct ledger l;
+		struct buf path = {0}, q = {0};
+		struct stat st;
+		struct ingest_stats s;
+		place_init(&p);
+		ledger_init(&l);
+		place_open(&p);
+		MUST(ledger_push(&l, p.in, 0, 10, must));
+		newest_wal(&p, &path);
+		assert_int_equal(stat(path.p, &st), 0);
+		for (size_t i = 1; i < 4; i++) MUST(ledger_push(&l, p.in, 10 * i, 10, must));
+		place_close(&p, false);
+		flip(path.p, where == 0 ? st.st_size + 60 : where == 1 ? st.st_size + 20 : 17);
+		if (where < 2) memset(l.state + 10, 1, 10);
+		place_open(&p);
+		ledger_check(&l, p.st);
+		assert_int_equal(count_rows(p.st, TENANT), where < 2 ? 30 : 40);
+		ingest_stats(p.in, &s);
+		assert_int_equal(s.wal_corrupt_records, where < 2 ? 1 : 0);
+		fs_path(&q, p.wal, "quarantine");
+		assert_int_equal(names_in(q.p), where < 2 ? 1 : 0);
+		place_fini(&p);
+		buf_free(&path);
+		buf_free(&q);
+		free(l.state);
+	}
+}
+
+static void a_log_larger_than_memory_replays(void **state)
+{
+	struct place p;
+	(void)state;
+	place_init(&p);
+	p.c.flush_bytes = UINT64_MAX;
+	place_open(&p);
+	for (size_t i = 0; i < 40; i++) MUST(push_numbers(p.in, TENANT, 1000 * i, 1000, 300, must));
+	place_close(&p, false);
+	p.heads.limit = 1u << 20; /* the log is some 12 MiB */
+	p.c.flush_bytes = 0;
+	place_open(&p);
+	assert_int_equal(count_rows(p.st, TENANT), 40000);
+	struct ingest_stats s;
+	ingest_stats(p.in, &s);
+	assert_true(s.segments_written > 10);
+	place_fini(&p);
+}
+
+/* ---- faults ---- */
+
+/* One life of a server on a file system that fails: opened, pushed to, flushed, closed. A query that cannot read a
+ * segment says so. */
+static void live(struct place *p, struct ledger *l)
+{
+	struct err e = ERR_INIT;
+	if (!place_try_open(p, &e)) return;
+	wait_ready(p);
+	size_t first = l->n;
+	for (size_t i = 0; i < 3; i++) ledger_push(l, p->in, first + 3 * i, 3, &e);
+	ledger_check_(l, p->st, true);
+	ingest_flush(p->in, &e);
+	ledger_check_(l, p->st, true);
+	ledger_push(l, p->in, first + 9, 2, &e);
+	ledger_check_(l, p->st, true);
+	place_close(p, true);
+}
+
+static void a_fault_at_any_call_loses_nothing(void **state)
+{
+	static const struct {
+		unsigned ops;
+		int error;
+	} kinds[] = {{FS_OP_WRITE, 0},
+		     {FS_OP_WRITE, 5},
+		     {FS_OP_SYNC, 5},
+		     {FS_OP_OPEN, 24},
+		     {FS_OP_RENAME | FS_OP_LINK, 28},
+		     {FS_OP_MKDIR | FS_OP_UNLINK, 13},
+		     {FS_OP_READ, 5}};
+	(void)state;
+	for (size_t k = 0; k < COUNT(kinds); k++) {
+		long fired = 0;
+		for (long at = 1;; at++) {
+			struct place p;
+			struct ledger l;
+			struct fs_fault f;
+			place_init(&p);
+			ledger_init(&l);
+			live(&p, &l); /* something to replay and to read */
+			fs_fault_init(&f, &fs_real);
+			f.ops = kinds[k].ops;
+			f.error = kinds[k].error;
+			f.count = at;
+			p.fs = &f.base;
+			live(&p, &l);
+			bool reached = f.seen >= at;
+			p.fs = &fs_real;
+			place_open(&p);
+			ledger_check(&l, p.st);
+			place_fini(&p);
+			free(l.state);
+			fired += reached;
+			if (!reached) break;
+		}
+		assert_true(fired > 0);
+	}
+}
+
+static void a_full_disk_refuses_until_there_is_space(void **state)
+{
+	struct place p;
+	struct ledger l;
+	struct err e;
+	struct fs_fault f;
+	(void)state;
+	place_init(&p);
+	ledger_init(&l);
+	fs_fault_init(&f, &fs_real);
+	f.ops = FS_OP_WRITE;
+	f.count = -1;
+	f.error = 28;
+	p.fs = &f.base;
+	place_open(&p);
+	MUST(ledger_push(&l, p.in, 0, 5, must));
+	f.sticky = true;
+	f.count = 1;
+	for (size_t i = 1; i < 4; i++) {
+		assert_false(ledger_push(&l, p.in, 5 * i, 5, &e));
+		assert_int_equal(e.code, ERR_NO_SPACE);
+		assert_non_null(strstr(e.msg, "no space"));
+		ledger_check(&l, p.st);
+	}
+	assert_false(ingest_flush(p.in, &e));
+	f.sticky = false;
+	f.count = -1;
+	MUST(ledger_push(&l, p.in, 20, 5, must));
+	MUST(ingest_flush(p.in, must));
+	ledger_check(&l, p.st);
+	place_fini(&p);
+	free(l.state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(acknowledged_is_visible_and_survives),
+		cmocka_unit_test(tenants_do_not_see_each_other),
+		cmocka_unit_test(a_second_process_is_refused),
+		cmocka_unit_test(too_many_streams_are_refused),
+		cmocka_unit_test(full_heads_refuse_and_recover),
+		cmocka_unit_test(generations_are_flushed_by_age_and_idleness),
+		cmocka_unit_test(sync_modes_keep_entries),
+		cmocka_unit_test(a_crash_at_any_moment_loses_nothing),
+		cmocka_unit_test(a_torn_tail_is_cut),
+		cmocka_unit_test(a_damaged_record_is_set_aside),
+		cmocka_unit_test(a_log_larger_than_memory_replays),
+		cmocka_unit_test(a_fault_at_any_call_loses_nothing),
+		cmocka_unit_test(a_full_disk_refuses_until_there_is_space),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/store/segment.h"
+#include "server/store/segwrite.h"
+#include "tests/unit/server/store_util.h"
+
+#define GOLDEN "tests/unit/server/golden/"
+#define BASE   INT64_C(1700000000000000000)
+
+/* ---- what is written: streams of rows that follow from their numbers ---- */
+
+struct shape {
+	uint32_t streams;
+	uint32_t rows;    /* of each stream */
+	size_t long_line; /* every 1000th line has so many bytes; 0: none */
+};
+
+static int64_t ts_of(uint32_t stream, uint32_t row) { return BASE + (int64_t)row * 1000000 / 3 + stream; }
+
+static struct str line_of(struct arena *a, const struct shape *sh, uint32_t stream, uint32_t row)
+{
+	if (row % 97 == 5) return STR("");
+	struct str s = arena_printf(a, "stream %u row %u said something", stream, row);
+	if (!sh->long_line || row % 1000 != 7) return s;
+	char *p = arena_alloc(a, sh->long_line);
+	for (size_t i = 0; i < sh->long_line; i++) p[i] = (char)('a' + (i * i + row) % 23);
+	return str_of(p, sh->long_line);
+}
+
+/* None, a common level, a level and a unique id, or a rare name. */
+static struct labels meta_of(struct arena *a, uint32_t row)
+{
+	static struct label levels[] = {{STR("detected_level"), STR("info")}, {STR("detected_level"), STR("error")}};
+	uint32_t kind = row % 8;
+	if (kind == 0) return (struct labels){0};
+	if (kind < 6) return (struct labels){&levels[row % 5 == 0], 1};
+	struct label *l = arena_alloc(a, 3 * sizeof *l);
+	l[0] = levels[0];
+	l[1] = (struct label){STR("trace_id"), arena_printf(a, "%032x", row)};
+	l[2] = (struct label){STR("zone"), STR("eu")};
+	return (struct labels){l, row % 800 == 7 ? 3 : 2};
+}
+
+static struct labels labels_of(struct arena *a, uint32_t stream)
+{
+	struct label *l = arena_alloc(a, 2 * sizeof *l);
+	l[0] = (struct label){STR("app"), arena_printf(a, "a%u", stream % 2)};
+	l[1] = (struct label){STR("host"), arena_printf(a, "h%04u", stream)};
+	return (struct labels){l, stream % 5 == 4 ? 1 : 2};
+}
+
+static int by_labels(const void *a, const void *b) { return labels_cmp(a, b); }
+
+struct made {
+	char dir[40];
+	struct object_store *o;
+	struct cache *cache;
+	struct segment *seg;
+	struct arena a;
+	struct labels *streams; /* in the segment's order; value of host, or app for those without, names the stream */
+	struct shape shape;
+};
+
+static void make(struct made *m, struct shape sh)
+{
+	struct err e = ERR_INIT;
+	*m = (struct made){.dir = "/tmp/larch-segment-XXXXXX", .shape = sh};
+	assert_non_null(mkdtemp(m->dir));
+	m->o = object_fs_open(&fs_real, m->dir, &e);
+	assert_non_null(m->o);
+	m->cache = cache_new(4u << 20);
+	arena_init(&m->a, 0);
+	m->streams = arena_alloc(&m->a, (sh.streams + 1) * sizeof *m->streams);
+	for (uint32_t i = 0; i < sh.streams; i++) {
+		m->streams[i] = labels_of(&m->a, i);
+		if (m->streams[i].n == 1) m->streams[i].v[0].value = arena_printf(&m->a, "only%u", i);
+	}
+	qsort(m->streams, sh.streams, sizeof *m->streams, by_labels);
+	struct segwrite *w = segwrite_new(m->o, STR("t/segments/x"), STR("t"), 1, &e);
+	assert_non_null(w);
+	for (uint32_t i = 0; i < sh.streams; i++) {
+		MUST(segwrite_stream(w, &m->streams[i], labels_hash(&m->streams[i]), must));
+		for (uint32_t r = 0; r < sh.rows; r++) {
+			struct labels *meta = arena_alloc(&m->a, sizeof *meta);
+			*meta = meta_of(&m->a, r);
+			MUST(segwrite_row(w, ts_of(i, r), line_of(&m->a, &sh, i, r), meta, must));
+		}
+	}
+	struct segwrite_result res;
+	struct wal_range covers[] = {{77, 1, 9}};
+	MUST(segwrite_finish(w, covers, 1, &res, must));
+	assert_int_equal(res.rows, (uint64_t)sh.streams * sh.rows);
+	assert_int_equal(res.streams, sh.streams);
+	m->seg = segment_new(m->o, m->cache, STR("t/segments/x"));
+	m->seg->size = res.size;
+}
+
+static void unmake(struct made *m)
+{
+	segment_unref(m->seg);
+	cache_free(m->cache);
+	object_close(m->o);
+	arena_free(&m->a);
+	remove_tree(m->dir);
+}
+
+/* Compares every row with what was written; what is damaged must say so. Returns the rows read. */
+static uint32_t check_rows(struct made *m, const struct segment_index *ix, bool may_fail)
+{
+	uint32_t good = 0;
+	struct arena a;
+	arena_init(&a, 0);
+	for (uint32_t i = 0; i < ix->nstreams; i++) {
+		struct segment_stream st = segment_stream_get(ix, i);
+		for (uint32_t r = 0; r < st.rows; r++) {
+			struct err e = ERR_INIT;
+			uint32_t row = st.first_row + r, first, g = segment_granule_of(ix, row, &first),
+				 f = segment_frame_of(ix, row);
+			struct segment_times *t = segment_times(m->seg, ix, g, &e);
+			struct segment_lens *l = segment_lens(m->seg, ix, g, &e);
+			struct segment_metas *me = segment_metas(m->seg, ix, g, &e);
+			struct segment_lines *li = segment_lines(m->seg, ix, f, &e);
+			if (t && l && me && li) {
+				struct str want = line_of(&a, &m->shape, i, r);
+				struct labels meta = meta_of(&a, r);
+				assert_int_equal(t->v[row - first], ts_of(i, r));
+				assert_int_equal(l->len[row - first], want.n);
+				uint64_t at = l->pos[row - first] - ix->frames[f].pos;
+				assert_true(at + want.n <= li->raw.n);
+				check_str(str_of(li->raw.p + at, want.n), want);
+				assert_true(labels_eq(me->v[row - first], &meta));
+				good++;
+			} else {
+				assert_true(may_fail);
+				assert_int_equal(e.code, ERR_CORRUPT);
+				assert_non_null(strstr(e.msg, "t/segments/x"));
+			}
+			void *held[] = {t, l, me, li};
+			for (size_t k = 0; k < COUNT(held); k++) segment_release(m->seg, held[k]);
+		}
+		arena_reset(&a);
+	}
+	arena_free(&a);
+	return good;
+}
+
+static void rows_go_there_and_back(void **state)
+{
+	static const struct shape shapes[] = {
+		{1, 1, 0}, {3, 5000, 0}, {300, 41, 0}, {2, 70000, 0}, {2, 1500, 3 << 20}, {0, 0, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		struct made m;
+		make(&m, shapes[i]);
+		struct err e = ERR_INIT;
+		struct segment_index *ix = segment_index(m.seg, &e);
+		if (!ix) fail_msg("%s", e.msg);
+		check_str(ix->tenant, STR("t"));
+		assert_int_equal(ix->nstreams, shapes[i].streams);
+		assert_int_equal(ix->ncovers, 1);
+		assert_int_equal(ix->covers[0].hi, 9);
+		for (uint32_t k = 0; k < ix->nstreams; k++) {
+			struct segment_stream st = segment_stream_get(ix, k);
+			struct label v[2];
+			struct labels l = {v, st.npairs};
+			segment_labels(ix, &st, v);
+			assert_true(labels_eq(&l, &m.streams[k]));
+			assert_int_equal(st.hash, labels_hash(&l));
+			assert_int_equal(st.min_ts, ts_of(k, 0));
+			assert_int_equal(st.max_ts, ts_of(k, shapes[i].rows - 1));
+		}
+		assert_int_equal(check_rows(&m, ix, false), shapes[i].streams * shapes[i].rows);
+		segment_release(m.seg, ix);
+		unmake(&m);
+	}
+}
+
+static void postings_answer_like_labels(void **state)
+{
+	static const struct {
+		enum match_op op;
+		const char *name, *value;
+	} cases[] = {
+		{MATCH_EQ, "app", "a1"},         {MATCH_NEQ, "app", "a1"},     {MATCH_EQ, "host", ""},
+		{MATCH_NEQ, "host", ""},         {MATCH_EQ, "none", ""},       {MATCH_EQ, "none", "x"},
+		{MATCH_RE, "host", "h00[12].*"}, {MATCH_NRE, "host", "h00.*"}, {MATCH_RE, "host", ".*"},
+		{MATCH_RE, "app", "only.*|a0"},
+	};
+	struct made m;
+	struct err e = ERR_INIT;
+	(void)state;
+	make(&m, (struct shape){130, 3, 0});
+	struct segment_index *ix = segment_index(m.seg, &e);
+	assert_non_null(ix);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		for (size_t k = 0; k < COUNT(cases); k++) { /* alone and in pairs */
+			struct matcher v[2];
+			size_t n = i == k ? 1 : 2;
+			MUST(matcher_init(&v[0], cases[i].op, str_c(cases[i].name), str_c(cases[i].value), 0, must));
+			MUST(matcher_init(&v[1], cases[k].op, str_c(cases[k].name), str_c(cases[k].value), 0, must));
+			uint64_t bits[3] = {0};
+			segment_match(ix, v, n, bits);
+			for (uint32_t s = 0; s < 130; s++)
+				assert_int_equal(bits[s / 64] >> (s % 64) & 1, labels_pass(&m.streams[s], v, n));
+			assert_int_equal(bits[2] >> 2, 0);
+			matcher_fini(&v[0]);
+			matcher_fini(&v[1]);
+		}
+	}
+	segment_release(m.seg, ix);
+	unmake(&m);
+}
+
+/* Flips and cuts: never a crash, never a wrong row; what is left stays readable. */
+static void damage_is_named_and_the_rest_is_read(void **state)
+{
+	struct made m;
+	struct buf path = {0}, bytes = {0};
+	struct rnd r = {5};
+	(void)state;
+	make(&m, (struct shape){4, 9000, 0});
+	buf_printf(&path, "%s/t/segments/x", m.dir);
+	MUST(fs_read_file(&fs_real, buf_cstr(&path), 1u << 30, &bytes, must));
+	uint32_t part = 0, none = 0;
+	for (int i = 0; i < 60; i++) {
+		struct err e = ERR_INIT;
+		size_t at = (size_t)rnd(&r, bytes.n), n = i % 10 == 9 ? at : bytes.n;
+		bytes.p[at] ^= 0x20;
+		put_file(path.p, str_of(bytes.p, n));
+		bytes.p[at] ^= 0x20;
+		segment_unref(m.seg);
+		m.seg = segment_new(m.o, m.cache, STR("t/segments/x"));
+		m.seg->size = n;
+		struct segment_index *ix = segment_index(m.seg, &e);
+		if (!ix) {
+			assert_int_equal(e.code, ERR_CORRUPT);
+			none++;
+			continue;
+		}
+		part += check_rows(&m, ix, true) < 36000;
+		segment_release(m.seg, ix);
+	}
+	assert_true(part > 20 && none > 3);
+	buf_free(&path);
+	buf_free(&bytes);
+	unmake(&m);
+}
+
+static void version_1_stays_readable(void **state)
+{
+	struct made m;
+	struct err e = ERR_INIT;
+	struct buf bytes = {0}, path = {0};
+	(void)state;
+	make(&m, (struct shape){3, 120, 0});
+	buf_printf(&path, "%s/t/segments/x", m.dir);
+	if (getenv("LARCH_WRITE_GOLDEN")) {
+		MUST(fs_read_file(&fs_real, buf_cstr(&path), 1u << 20, &bytes, must));
+		MUST(fs_replace(&fs_real, GOLDEN "segment-1", buf_view(&bytes), 0644, must));
+		buf_clear(&bytes);
+	}
+	MUST(fs_read_file(&fs_real, GOLDEN "segment-1", 1u << 20, &bytes, must));
+	put_file(buf_cstr(&path), buf_view(&bytes));
+	m.seg->size = bytes.n;
+	struct segment_index *ix = segment_index(m.seg, &e);
+	if (!ix) fail_msg("%s", e.msg);
+	assert_int_equal(check_rows(&m, ix, false), 360);
+	segment_release(m.seg, ix);
+	buf_free(&bytes);
+	buf_free(&path);
+	unmake(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_go_there_and_back),
+		cmocka_unit_test(postings_answer_like_labels),
+		cmocka_unit_test(damage_is_named_and_the_rest_is_read),
+		cmocka_unit_test(version_1_stays_readable),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
