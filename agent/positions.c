@@ -117,6 +117,31 @@ static int by_key(const void *a, const void *b)
 	return str_cmp((*(struct item *const *)a)->key, (*(struct item *const *)b)->key);
 }
 
+/* What Promtail's YAML writer leaves unquoted: paths and cursors. Offsets, which would read back as numbers,
+ * and whatever is doubtful are quoted. */
+static bool is_plain(struct str s)
+{
+	bool telling = false; /* holds what no number, boolean or date has */
+
+	if (!s.n || s.p[s.n - 1] == ':' || s.p[s.n - 1] == ' ' || !str_utf8_valid(s)) return false;
+	if (s.p[0] != '/' && !(s.p[0] >= 'a' && s.p[0] <= 'z')) return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f) return false;
+		if (i && s.p[i] == ' ' && s.p[i - 1] == ':') return false;
+		if (i && s.p[i] == '#' && s.p[i - 1] == ' ') return false;
+		telling |= s.p[i] == '/' || s.p[i] == '=' || s.p[i] == '-';
+	}
+	return telling;
+}
+
+static void print_scalar(struct buf *out, struct str s)
+{
+	if (is_plain(s))
+		buf_str(out, s);
+	else
+		yaml_print_str(out, s);
+}
+
 void positions_print(const struct positions *p, struct buf *out)
 {
 	struct item **v = mem_alloc((p->map.n ? p->map.n : 1) * sizeof *v);
@@ -127,9 +152,9 @@ void positions_print(const struct positions *p, struct buf *out)
 	buf_c(out, n ? "positions:\n" : "positions: {}\n");
 	for (size_t i = 0; i < n; i++) {
 		buf_c(out, "  ");
-		yaml_print_str(out, v[i]->key);
+		print_scalar(out, v[i]->key);
 		buf_c(out, ": ");
-		yaml_print_str(out, v[i]->value);
+		print_scalar(out, v[i]->value);
 		buf_ch(out, '\n');
 	}
 	free(v);

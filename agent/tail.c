@@ -88,7 +88,8 @@ struct tail *tail_new(struct ledger *l, struct ledger_file *file, int fd, const 
 {
 	struct tail *t = mem_zalloc(sizeof *t);
 
-	*t = (struct tail){.ledger = l, .file = file, .fd = fd, .skip_from = -1, .off = ledger_slowest(file)};
+	*t = (struct tail){
+		.ledger = l, .file = file, .fd = fd, .skip_from = -1, .seen_size = -1, .off = ledger_slowest(file)};
 	acks_init(&t->acks, nclients);
 	t->known = mem_alloc((nclients ? nclients : 1) * sizeof *t->known);
 	for (size_t i = 0; i < nclients; i++) {
@@ -328,6 +329,16 @@ static void hand_out(struct tail *t, const char *p, size_t n, const struct chunk
 	advance(t, p, n);
 }
 
+static int64_t mtime_ns(const struct stat *st)
+{
+	return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+}
+
+bool tail_changed(const struct tail *t, const struct stat *st)
+{
+	return st->st_size != t->seen_size || mtime_ns(st) != t->seen_mtime;
+}
+
 enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *clock, bool finished, struct batch *b,
 			   struct err *e)
 {
@@ -335,9 +346,11 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 	int64_t next, limit;
 
 	if (fstat(t->fd, &st) != 0) return err_errno(e, "%s", t->file->path), TAIL_FAILED;
+	t->seen_size = st.st_size;
+	t->seen_mtime = mtime_ns(&st);
 	if (st.st_size < t->off) return TAIL_TRUNCATED;
 	extend_head(t, st.st_size);
-	if (st.st_size == t->off) return TAIL_IDLE;
+	if (st.st_size == t->off) return fill(t, rb, 1) == -2 ? TAIL_TRUNCATED : TAIL_IDLE;
 	const struct chunk *old = ledger_chunk_at(t->file, t->off, &next);
 	limit = old ? old->end - t->off : next - t->off;
 	for (size_t want = TAIL_CHUNK;; want *= 2) {

@@ -32,11 +32,12 @@ struct tail {
 	struct acks acks; /* what origins point at */
 	struct ledger *ledger;
 	struct ledger_file *file;
-	struct labels labels;   /* with filename; own memory */
-	int fd;                 /* -1: closed */
-	int64_t off;            /* where the next line begins */
-	int64_t skip_from;      /* start of the overlong line being left out; -1: none */
-	char last[LEDGER_TAIL]; /* the bytes before off */
+	struct labels labels;          /* with filename; own memory */
+	int fd;                        /* -1: closed */
+	int64_t off;                   /* where the next line begins */
+	int64_t seen_size, seen_mtime; /* of the file at the last read */
+	int64_t skip_from;             /* start of the overlong line being left out; -1: none */
+	char last[LEDGER_TAIL];        /* the bytes before off */
 	size_t nlast;
 	struct rows *rows;
 	size_t nrows, first_row, cap_rows;
@@ -70,6 +71,9 @@ void tail_reopen(struct tail *t, int fd); /* after tail_close */
 /* Reads one chunk into b. finished: nothing will be appended any more, so a last partial line counts. */
 enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *clock, bool finished, struct batch *b,
 			   struct err *e);
+
+/* Has the file been written to since the last read? */
+bool tail_changed(const struct tail *t, const struct stat *st);
 
 /* Brings file up to date with the rows dealt with; true when something changed. */
 bool tail_save(struct tail *t, const char *const *clients);
