@@ -96,7 +96,7 @@ static void syntax_errors(void **state)
 		{"sum_over_time((" SELECTOR " | unwrap x , [5m])",
 		 "parse error at line 1, col 39: syntax error: unexpected ,, expecting RANGE or ) or |"},
 		{"sum_over_time(" SELECTOR " | unwrap [5m])",
-		 "parse error at line 0, col 35: syntax error: unexpected RANGE, expecting IDENTIFIER or BYTES_CONV or "
+		 "parse error at line 0, col 36: syntax error: unexpected RANGE, expecting IDENTIFIER or BYTES_CONV or "
 		 "DURATION_CONV or DURATION_SECONDS_CONV"},
 		{"sum(" SELECTOR ")", "parse error at line 1, col 16: syntax error: unexpected )"},
 		{"sum by pod (rate(" SELECTOR "[5m]))",
