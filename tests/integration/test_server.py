@@ -56,7 +56,7 @@ def test_the_road(env):
 def crash_loop(env, server, ledger, kills, after=lambda: None):
     rnd = random.Random(kills)
     for i in range(kills):
-        want = len(ledger.acked) + 200
+        want = len(ledger.acked) + 2000
         env.wait_for(lambda: len(ledger.acked) >= want, "acknowledgements")
         time.sleep(rnd.random() * .2)  # anywhere in what the server does; nothing is waited for
         if i % 2:
@@ -157,7 +157,7 @@ def test_configuration_errors_name_their_line(env):
     file = env.write("old.yaml", OLD_CONFIG)
     got = env.run("larch-server", f"-config.file={file}")
     assert got.returncode == 1
-    for part in (f"{file}:16:3", '"max_entries_limit"', '"max_entries_limit_per_query"'):
+    for part in (f"{file}:17:3", '"max_entries_limit"', '"max_entries_limit_per_query"'):
         assert part in got.stderr, got.stderr
     fixed = env.write("fixed.yaml", OLD_CONFIG.replace("max_entries_limit:", "max_entries_limit_per_query:"))
     got = env.run("larch-server", f"-config.file={fixed}", "-verify-config")
