@@ -245,7 +245,7 @@ static void rates_are_limited(void **state)
 	assert_int_equal(f->r.status, 429);
 	assert_int_equal(f->r.push.n, 1); /* the other stream survives */
 	assert_true(str_find(f->r.text, STR("Per stream rate limit exceeded (limit: 512KB/sec) while attempting to ingest for stream "
-	                                    "'{app=\"b\", service_name=\"b\"}' totaling 1MB")) > 0);
+	                                    "'{app=\"b\", service_name=\"b\"}' totaling 1048575B")) > 0);
 	free(line);
 }
 
