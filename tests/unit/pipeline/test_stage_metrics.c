@@ -94,9 +94,9 @@ static void series_are_the_labels_without_reserved_ones(void **state)
 		      "[{regex: {expression: '(?P<l>.)(?P<x>.*)'}}, {labels: {l: , x: }}, {tenant: {source: l}}, "
 		      "{metrics: {n: {type: "
 		      "counter, config: {match_all: true, action: inc}}}}]",
-		      LINES("a\\\"", "b", "a\\\""),
-		      "promtail_custom_n{job=\"t\",l=\"a\",x=\"\\\\\\\"\"} "
-		      "2\npromtail_custom_n{job=\"t\",l=\"b\",x=\"\"} 1\n");
+		      LINES("b", "a\\\"", "a\\\""),
+		      "promtail_custom_n{job=\"t\",l=\"b\",x=\"\"} 1\n"
+		      "promtail_custom_n{job=\"t\",l=\"a\",x=\"\\\\\\\"\"} 2\n");
 }
 
 static void idle_series_go_after_one_more_exposure(void **state)
