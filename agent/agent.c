@@ -69,12 +69,6 @@ struct agent {
 
 /* ---- checks: what can be wrong before anything is started ---- */
 
-static bool place(const struct agent_config *c, struct err *e)
-{
-	return e->line ? err_wrap(e, "%s:%d:%d", c->file, e->line, e->col)
-		       : err_wrap(e, "%s", *c->file ? c->file : "configuration");
-}
-
 static void on_dropped(void *ud, const struct entry *e, struct str reason)
 {
 	struct job *j = ud;
@@ -138,8 +132,7 @@ static bool jobs_init(struct agent *a, struct err *e)
 		a->njobs++;
 		if (ok) continue;
 		if (!e->line) e->line = v[i].line;
-		err_wrap(e, "scrape config \"%.*s\"", STR_ARG(v[i].name));
-		return place(a->conf, e);
+		return agent_config_place(a->conf, e);
 	}
 	return true;
 }

@@ -126,5 +126,7 @@ struct agent_config {
 };
 
 void agent_config_free(struct agent_config *c);
+/* Puts file:line:column in front of an error that does not have it yet. Returns false. */
+bool agent_config_place(const struct agent_config *c, struct err *e);
 
 #endif

@@ -184,7 +184,8 @@ static void print_table(const struct conf_table *t, const void *obj, struct buf 
 {
 	for (const struct conf_field *f = t->fields; f->kind != CONF_END; f++) {
 		const void *v = (const char *)obj + f->off;
-		if (!kinds[f->kind].type) continue;
+		/* Where it matters whether a key was given, one that was not stays away. */
+		if (!kinds[f->kind].type || (f->set_off && !*((const bool *)((const char *)obj + f->set_off)))) continue;
 		indent(out, depth);
 		buf_printf(out, "%s:", f->key);
 		if (kinds[f->kind].print) {

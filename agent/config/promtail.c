@@ -8,13 +8,6 @@
 
 #define EXTERNAL_LABELS_FLAG "client.external-labels"
 
-void agent_config_free(struct agent_config *c)
-{
-	if (!c) return;
-	struct arena a = c->arena; /* c lives in its own arena */
-	arena_free(&a);
-}
-
 /* ---- flags ---- */
 
 static const struct conf_field *find_flag(const struct conf_table *t, struct str name)
@@ -235,6 +228,7 @@ struct agent_config *promtail_load(const struct promtail_source *src, struct err
 	buf_free(&n.keys);
 	buf_free(&expanded);
 	if (ok) return c;
+	agent_config_place(c, e);
 	agent_config_free(c);
 	return NULL;
 }

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/tail.h"
+
+#include "common/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define START INT64_C(1700000000000000000)
+
+static const char *const clients[] = {"one", "two"};
+
+struct world {
+	char dir[64], path[96], ledger_path[96];
+	struct clock_fake clock;
+	struct ledger *ledger;
+	struct tail *tail;
+	struct tail_buf rb;
+	struct arena arena;
+	struct batch batch;
+};
+
+static void append(struct world *w, const char *text)
+{
+	FILE *f = fopen(w->path, "a");
+
+	fputs(text, f);
+	fclose(f);
+}
+
+static void start(struct world *w, struct ledger_file *f)
+{
+	const struct labels none = {0};
+	int fd = open(w->path, O_RDONLY);
+
+	w->tail = tail_new(w->ledger, f, fd, &none, clients, 2);
+}
+
+static int setup(void **state)
+{
+	struct world *w = mem_zalloc(sizeof *w);
+	struct err e = ERR_INIT;
+
+	*state = w;
+	log_set_level(LOG_LEVEL_ERROR);
+	snprintf(w->dir, sizeof w->dir, "/tmp/test_tail.XXXXXX");
+	if (!mkdtemp(w->dir)) return -1;
+	snprintf(w->path, sizeof w->path, "%s/a.log", w->dir);
+	snprintf(w->ledger_path, sizeof w->ledger_path, "%s/ledger", w->dir);
+	clock_fake_init(&w->clock, START, 1);
+	arena_init(&w->arena, 0);
+	append(w, "");
+	w->ledger = ledger_open(&fs_real, w->ledger_path, &e);
+	start(w, ledger_add(w->ledger, 1, w->path));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	tail_free(w->tail);
+	ledger_free(w->ledger);
+	arena_free(&w->arena);
+	free(w->rb.p);
+	unlink(w->path);
+	unlink(w->ledger_path);
+	int rc = rmdir(w->dir);
+	free(w);
+	return rc;
+}
+
+static enum tail_result read_some(struct world *w, bool finished)
+{
+	struct err e = ERR_INIT;
+
+	arena_reset(&w->arena);
+	w->batch = (struct batch){.arena = &w->arena};
+	return tail_read(w->tail, &w->rb, &w->clock.base, finished, &w->batch, &e);
+}
+
+/* As after a crash: everything but the synced ledger is gone. */
+static void crash(struct world *w)
+{
+	struct err e = ERR_INIT;
+	size_t n;
+
+	tail_free(w->tail);
+	ledger_free(w->ledger);
+	w->ledger = ledger_open(&fs_real, w->ledger_path, &e);
+	struct ledger_file **v = ledger_files(w->ledger, &n);
+	assert_int_equal(n, 1);
+	start(w, v[0]);
+}
+
+static void lines_and_stamps(void **state)
+{
+	struct world *w = *state;
+
+	append(w, "one\n\nthree\r\nfo");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(w->batch.n, 3);
+	assert_true(str_eqc(w->batch.v[0].line, "one"));
+	assert_true(str_eqc(w->batch.v[1].line, ""));
+	assert_true(str_eqc(w->batch.v[2].line, "three\r"));
+	assert_true(w->batch.v[0].ts == START && w->batch.v[1].ts == START + 4 && w->batch.v[2].ts == START + 5);
+	assert_true(str_eqc(labels_get(&w->batch.v[0].labels, STR("filename")), w->path));
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(w->batch.n, 0);
+	append(w, "ur\n");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_true(str_eqc(w->batch.v[0].line, "four"));
+	assert_true(w->batch.v[0].ts > START + 12); /* the clock stood still; stamps do not */
+	append(w, "last");
+	assert_int_equal(read_some(w, true), TAIL_IDLE);
+	assert_true(str_eqc(w->batch.v[0].line, "last"));
+	assert_int_equal(read_some(w, true), TAIL_IDLE);
+	assert_int_equal(w->batch.n, 0);
+}
+
+static void unacknowledged_lines_get_the_same_stamps(void **state)
+{
+	struct world *w = *state;
+	struct err e = ERR_INIT;
+
+	append(w, "same\nsame\nsame\n");
+	read_some(w, false);
+	acks_done(&w->tail->acks, 0, 0, 2);
+	acks_done(&w->tail->acks, 1, 0, 1);
+	assert_true(tail_save(w->tail, clients));
+	assert_int_equal(ledger_cursor(w->tail->file, "one"), 10);
+	assert_int_equal(ledger_cursor(w->tail->file, "two"), 5);
+	assert_true(ledger_save(w->ledger, &e));
+	clock_fake_step(&w->clock, INT64_C(1000000000));
+	append(w, "more\n");
+	crash(w);
+	/* Read again from the slower client's cursor; the faster one is not asked again for what it has. */
+	assert_int_equal(read_some(w, false), TAIL_MORE);
+	assert_int_equal(w->batch.n, 2);
+	assert_true(w->batch.v[0].ts == START + 5 && w->batch.v[1].ts == START + 10);
+	assert_int_equal(acks_prefix(&w->tail->acks, 0), 1);
+	assert_int_equal(acks_prefix(&w->tail->acks, 1), 0);
+	read_some(w, false);
+	assert_int_equal(w->batch.n, 1);
+	assert_true(w->batch.v[0].ts == START + INT64_C(1000000000));
+	acks_done_all(&w->tail->acks, 0, 3);
+	assert_true(tail_save(w->tail, clients));
+	assert_int_equal(ledger_slowest(w->tail->file), 20);
+	assert_int_equal(w->tail->file->nchunks, 0);
+}
+
+static void gaps_hold_the_cursor(void **state)
+{
+	struct world *w = *state;
+
+	append(w, "a\nbb\nccc\n");
+	read_some(w, false);
+	append(w, "d\n");
+	read_some(w, false);
+	acks_done_all(&w->tail->acks, 1, 4);
+	assert_false(tail_save(w->tail, clients));
+	assert_false(tail_complete(w->tail));
+	acks_done_all(&w->tail->acks, 0, 1);
+	assert_true(tail_save(w->tail, clients));
+	assert_int_equal(ledger_slowest(w->tail->file), 11);
+	assert_true(tail_complete(w->tail));
+}
+
+static void truncation_is_noticed(void **state)
+{
+	struct world *w = *state;
+
+	append(w, "first\nsecond\n");
+	read_some(w, false);
+	assert_int_equal(truncate(w->path, 0), 0);
+	assert_int_equal(read_some(w, false), TAIL_TRUNCATED);
+	append(w, "other\nthings\n"); /* as long as before */
+	assert_int_equal(read_some(w, false), TAIL_TRUNCATED);
+	append(w, "and more\n");
+	assert_int_equal(read_some(w, false), TAIL_TRUNCATED);
+}
+
+static void content_is_told_apart(void **state)
+{
+	struct world *w = *state;
+
+	append(w, "first\nsecond\n");
+	read_some(w, false);
+	int fd = open(w->path, O_RDONLY);
+	assert_true(tail_holds(w->tail, fd, 13));
+	assert_false(tail_holds(w->tail, fd, 12));
+	assert_false(ledger_file_holds(&(struct ledger_file){.head = {5, 1}}, fd, 13));
+	w->tail->last[3] ^= 1;
+	assert_false(tail_holds(w->tail, fd, 13));
+	w->tail->last[3] ^= 1;
+	close(fd);
+}
+
+static void overlong_lines_are_left_out(void **state)
+{
+	struct world *w = *state;
+	enum tail_result r;
+	size_t lines = 0;
+	char *big = mem_alloc((1 << 20) + 1);
+
+	memset(big, 'x', 1 << 20);
+	big[1 << 20] = 0;
+	append(w, "before\n");
+	for (int i = 0; i < 20; i++) append(w, big);
+	append(w, "\nafter\n");
+	do {
+		r = read_some(w, false);
+		lines += w->batch.n;
+		if (w->tail->skip_from >= 0) { /* in the middle: the cursor must not point into the line */
+			acks_done_all(&w->tail->acks, 0, 1);
+			tail_save(w->tail, clients);
+			assert_int_equal(ledger_slowest(w->tail->file), 7);
+		}
+	} while (r == TAIL_MORE);
+	assert_int_equal(lines, 2);
+	assert_int_equal(w->tail->too_long, 1);
+	acks_done_all(&w->tail->acks, 0, 2);
+	tail_save(w->tail, clients);
+	assert_int_equal(ledger_slowest(w->tail->file), 7 + 20 * (1 << 20) + 7);
+	free(big);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(lines_and_stamps),      T(unacknowledged_lines_get_the_same_stamps),
+		T(gaps_hold_the_cursor),  T(truncation_is_noticed),
+		T(content_is_told_apart), T(overlong_lines_are_left_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
