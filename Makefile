@@ -47,10 +47,13 @@ all: arrows $(PROGRAMS) ## build larch-server, larch-agent and larchctl into bui
 # ---- objects, archives, programs ----
 # The flags are part of what an object depends on: another CFLAGS or WERROR rebuilds.
 FLAGS_FILE := $(O)/flags
-$(shell mkdir -p $(O); f='$(CC) $(subst ','\'',$(ALL_CFLAGS)) $(VERSION)'; [ "$$(cat $(FLAGS_FILE) 2>/dev/null)" = "$$f" ] || printf '%s' "$$f" >$(FLAGS_FILE))
+$(shell mkdir -p $(O); f='$(CC) $(subst ','\'',$(ALL_CFLAGS))'; [ "$$(cat $(FLAGS_FILE) 2>/dev/null)" = "$$f" ] || printf '%s' "$$f" >$(FLAGS_FILE))
+
+# Written only when it changes: a commit rebuilds the few files that print the version.
+$(shell mkdir -p $(O)/gen/common; f='#define LARCH_VERSION "$(VERSION)"'; [ "$$(cat $(O)/gen/common/version.h 2>/dev/null)" = "$$f" ] || echo "$$f" >$(O)/gen/common/version.h)
 
 $(O)/obj/%.o: %.c $(O)/flags | $(GEN_C)
-	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -DLARCH_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/obj/gen/%.o: $(O)/gen/%.c
 	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Wno-unused-parameter -MMD -MP -c -o $@ $<
 $(O)/gen/%.pb-c.c: %.proto

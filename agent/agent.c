@@ -10,6 +10,7 @@
 #include "agent/stats.h"
 #include "common/log.h"
 #include "common/units.h"
+#include "common/version.h"
 #include "pipeline/pipeline.h"
 
 #include <signal.h>

@@ -7,6 +7,7 @@
 #include "common/codec.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/version.h"
 
 #include <stdlib.h>
 #include <strings.h>

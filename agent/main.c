@@ -4,6 +4,7 @@
 #include "agent/config/promtail.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/version.h"
 #include "pipeline/pipeline.h"
 
 #include <locale.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common/version.h"
 #include "cli/cli.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 
 #include "common/httpc.h"
 #include "common/units.h"
+#include "common/version.h"
 
 #include <time.h>
 

@@ -3,6 +3,7 @@
 #include "common/httpc.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/version.h"
 #include "server/server.h"
 
 #include <signal.h>

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include "common/log.h"
+#include "common/version.h"
 #include "server/exec/exec.h"
 #include "server/http/api_push.h"
 #include "server/http/api_status.h"

@@ -3,6 +3,7 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "common/version.h"
 #include "server/ingest/ingest.h"
 
 static void ready(struct httpd_req *r, void *ctx)
