@@ -434,11 +434,6 @@ bool regex_literals(const struct regex *re, void (*fn)(struct str lit, void *ud)
 
 /* ---- replacing ---- */
 
-static bool is_word(unsigned char c)
-{
-	return c == '_' || (c >= '0' && c <= '9') || (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
 /* A group number without leading zeros, or -1. */
 static ssize_t group_number(struct str name)
 {
@@ -456,7 +451,7 @@ static bool variable(struct str t, struct str *name, size_t *used)
 {
 	bool brace = t.n && t.p[0] == '{';
 	size_t i = brace;
-	while (i < t.n && is_word((unsigned char)t.p[i])) i++;
+	while (i < t.n && re_is_word((unsigned char)t.p[i])) i++;
 	*name = str_sub(t, brace, i);
 	if (name->n == 0 || (brace && (i >= t.n || t.p[i] != '}'))) return false;
 	*used = i + brace;

@@ -219,12 +219,7 @@ struct run {
 	size_t n_todo, cap_todo;
 };
 
-static bool word_at(struct str s, size_t i)
-{
-	if (i >= s.n) return false;
-	unsigned char c = (unsigned char)s.p[i];
-	return c == '_' || (c >= '0' && c <= '9') || (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
+static bool word_at(struct str s, size_t i) { return i < s.n && re_is_word((unsigned char)s.p[i]); }
 
 static bool holds(uint32_t op, struct str s, size_t i)
 {

@@ -2,10 +2,8 @@
 #include "common/regex_parse.h"
 
 #include "common/buf.h"
+#include "common/regex_class.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { F_ICASE = 1, F_DOTALL = 2, F_MULTILINE = 4, F_UNGREEDY = 8 };
@@ -28,14 +26,6 @@ struct parser {
 	size_t n_frame, cap_frame;
 	size_t cap_name;
 	struct err *e;
-};
-
-/* A class being read. */
-struct cls {
-	struct re_range *v;
-	size_t n, cap;
-	struct re_prop *prop;
-	size_t n_prop, cap_prop;
 };
 
 /* ---- errors ---- */
@@ -242,11 +232,6 @@ static void open_capture(struct parser *p, struct str name)
 
 /* ---- (?… ---- */
 
-static bool is_word(unsigned char c)
-{
-	return c == '_' || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
 static bool named_capture(struct parser *p, size_t name_at)
 {
 	size_t from = p->pos;
@@ -260,7 +245,7 @@ static bool named_capture(struct parser *p, size_t name_at)
 	}
 	struct str name = str_of(p->in.p + name_at, len);
 	bool ok = len > 0;
-	for (size_t i = 0; i < name.n; i++) ok = ok && is_word(name.p[i]);
+	for (size_t i = 0; i < name.n; i++) ok = ok && re_is_word(name.p[i]);
 	if (!ok) return fail(p, "invalid named capture", from, name_at + len + 1);
 	p->pos = name_at + len + 1;
 	open_capture(p, arena_str(&p->t->a, name));
@@ -411,253 +396,19 @@ static bool repeat_op(struct parser *p, ssize_t *last)
 
 /* ---- classes ---- */
 
-static void cls_range(struct cls *c, uint32_t lo, uint32_t hi)
-{
-	MEM_GROW(c->v, c->n, c->cap);
-	c->v[c->n++] = (struct re_range){lo, hi};
-}
-
-/* Pairs of bounds, ended by 0, 0 behind the first pair. */
-struct group {
-	const char *name;
-	unsigned char r[12];
-	bool folds; /* holds k, K, s or S: with (?i) also U+212A and U+017F */
-};
-
-static const struct group perl_groups[] = {
-	{"d", {'0', '9'}, false},
-	{"s", {'\t', '\n', '\f', '\r', ' ', ' '}, false},
-	{"w", {'0', '9', 'A', 'Z', '_', '_', 'a', 'z'}, true},
-};
-
-static const struct group posix_groups[] = {
-	{"alnum", {'0', '9', 'A', 'Z', 'a', 'z'}, true},
-	{"alpha", {'A', 'Z', 'a', 'z'}, true},
-	{"ascii", {0, 0x7F}, true},
-	{"blank", {'\t', '\t', ' ', ' '}, false},
-	{"cntrl", {0, 0x1F, 0x7F, 0x7F}, false},
-	{"digit", {'0', '9'}, false},
-	{"graph", {'!', '~'}, true},
-	{"lower", {'a', 'z'}, true},
-	{"print", {' ', '~'}, true},
-	{"punct", {'!', '/', ':', '@', '[', '`', '{', '~'}, false},
-	{"space", {'\t', '\r', ' ', ' '}, false},
-	{"upper", {'A', 'Z'}, true},
-	{"word", {'0', '9', 'A', 'Z', '_', '_', 'a', 'z'}, true},
-	{"xdigit", {'0', '9', 'A', 'F', 'a', 'f'}, false},
-};
-
-static const struct group *find_group(const struct group *v, size_t n, struct str name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eqc(name, v[i].name)) return &v[i];
-	return NULL;
-}
-
-static int by_lo(const void *a, const void *b)
-{
-	const struct re_range *x = a, *y = b;
-	return x->lo < y->lo ? -1 : x->lo > y->lo;
-}
-
-static void cls_sort(struct cls *c)
-{
-	if (c->n == 0) return;
-	qsort(c->v, c->n, sizeof *c->v, by_lo);
-	size_t out = 0;
-	for (size_t i = 1; i < c->n; i++) {
-		if (c->v[i].lo <= c->v[out].hi + 1) {
-			if (c->v[i].hi > c->v[out].hi) c->v[out].hi = c->v[i].hi;
-		} else {
-			c->v[++out] = c->v[i];
-		}
-	}
-	c->n = out + 1;
-}
-
-/* Adds a group or what it leaves out. Under (?i) it is folded first, so that the class stays the same
- * when PCRE2 folds it again. */
-static void cls_group(struct parser *p, struct cls *c, const struct group *g, bool negate)
-{
-	struct cls t = {0};
-	for (size_t i = 0; i < sizeof g->r && (i == 0 || g->r[i + 1]); i += 2) {
-		cls_range(&t, g->r[i], g->r[i + 1]);
-		if (!(p->flags & F_ICASE)) continue;
-		for (unsigned ch = g->r[i]; ch <= g->r[i + 1]; ch++)
-			if (((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z')) cls_range(&t, ch ^ 0x20, ch ^ 0x20);
-	}
-	if (g->folds && (p->flags & F_ICASE)) {
-		cls_range(&t, 0x17F, 0x17F);
-		cls_range(&t, 0x212A, 0x212A);
-	}
-	cls_sort(&t);
-	uint32_t next = 0;
-	for (size_t i = 0; i < t.n; i++) {
-		if (!negate)
-			cls_range(c, t.v[i].lo, t.v[i].hi);
-		else if (t.v[i].lo > next)
-			cls_range(c, next, t.v[i].lo - 1);
-		next = t.v[i].hi + 1;
-	}
-	if (negate) cls_range(c, next, 0x10FFFF);
-	free(t.v);
-}
-
 /* \d \D \s \S \w \W at *i. */
-static bool perl_class(struct parser *p, size_t *i, struct cls *c)
+static bool perl_class(struct parser *p, size_t *i, struct re_set *c)
 {
 	if (*i + 1 >= p->in.n || p->in.p[*i] != '\\') return false;
-	char letter = p->in.p[*i + 1], low = letter | 0x20;
-	const struct group *g = find_group(perl_groups, sizeof perl_groups / sizeof *perl_groups, str_of(&low, 1));
-	if (!g) return false;
-	cls_group(p, c, g, letter != low);
+	if (!re_set_perl(c, p->in.p[*i + 1], p->flags & F_ICASE)) return false;
 	*i += 2;
-	return true;
-}
-
-/* General categories and their long names, normalised; the value is PCRE2's. */
-static const struct {
-	const char *name, *pcre;
-} categories[] = {
-	{"any", "Any"},
-	{"assigned", "^Cn"},
-	{"c", "C"},
-	{"other", "C"},
-	{"cc", "Cc"},
-	{"control", "Cc"},
-	{"cntrl", "Cc"},
-	{"cf", "Cf"},
-	{"format", "Cf"},
-	{"cn", "Cn"},
-	{"unassigned", "Cn"},
-	{"co", "Co"},
-	{"privateuse", "Co"},
-	{"cs", "Cs"},
-	{"surrogate", "Cs"},
-	{"l", "L"},
-	{"letter", "L"},
-	{"lc", "L&"},
-	{"casedletter", "L&"},
-	{"ll", "Ll"},
-	{"lowercaseletter", "Ll"},
-	{"lm", "Lm"},
-	{"modifierletter", "Lm"},
-	{"lo", "Lo"},
-	{"otherletter", "Lo"},
-	{"lt", "Lt"},
-	{"titlecaseletter", "Lt"},
-	{"lu", "Lu"},
-	{"uppercaseletter", "Lu"},
-	{"m", "M"},
-	{"mark", "M"},
-	{"combiningmark", "M"},
-	{"mc", "Mc"},
-	{"spacingmark", "Mc"},
-	{"me", "Me"},
-	{"enclosingmark", "Me"},
-	{"mn", "Mn"},
-	{"nonspacingmark", "Mn"},
-	{"n", "N"},
-	{"number", "N"},
-	{"nd", "Nd"},
-	{"decimalnumber", "Nd"},
-	{"digit", "Nd"},
-	{"nl", "Nl"},
-	{"letternumber", "Nl"},
-	{"no", "No"},
-	{"othernumber", "No"},
-	{"p", "P"},
-	{"punctuation", "P"},
-	{"punct", "P"},
-	{"pc", "Pc"},
-	{"connectorpunctuation", "Pc"},
-	{"pd", "Pd"},
-	{"dashpunctuation", "Pd"},
-	{"pe", "Pe"},
-	{"closepunctuation", "Pe"},
-	{"pf", "Pf"},
-	{"finalpunctuation", "Pf"},
-	{"pi", "Pi"},
-	{"initialpunctuation", "Pi"},
-	{"po", "Po"},
-	{"otherpunctuation", "Po"},
-	{"ps", "Ps"},
-	{"openpunctuation", "Ps"},
-	{"s", "S"},
-	{"symbol", "S"},
-	{"sc", "Sc"},
-	{"currencysymbol", "Sc"},
-	{"sk", "Sk"},
-	{"modifiersymbol", "Sk"},
-	{"sm", "Sm"},
-	{"mathsymbol", "Sm"},
-	{"so", "So"},
-	{"othersymbol", "So"},
-	{"z", "Z"},
-	{"separator", "Z"},
-	{"zl", "Zl"},
-	{"lineseparator", "Zl"},
-	{"zp", "Zp"},
-	{"paragraphseparator", "Zp"},
-	{"zs", "Zs"},
-	{"spaceseparator", "Zs"},
-};
-
-/* Does PCRE2 know the script? Go has no abbreviations, which all have four letters. */
-static bool script_known(const char *name)
-{
-	static const char *const four[] = {"ahom", "cham", "kawi", "lisu", "miao", "modi", "thai", "toto"};
-	if (strcmp(name, "unknown") == 0) return false;
-	bool full = strlen(name) != 4;
-	for (size_t i = 0; i < sizeof four / sizeof *four; i++) full = full || strcmp(name, four[i]) == 0;
-	if (!full) return false;
-	char pattern[80];
-	int n = snprintf(pattern, sizeof pattern, "\\p{sc:%s}", name), error;
-	PCRE2_SIZE at;
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF, &error, &at, NULL);
-	pcre2_code_free(code);
-	return code != NULL;
-}
-
-/* Adds the property; false: there is none of this name. Names are loose: case, blanks, "_" and "-" do not count. */
-static bool cls_prop(struct parser *p, struct cls *c, struct str name, bool negate)
-{
-	char low[48];
-	size_t n = 0;
-	for (size_t i = 0; i < name.n; i++) {
-		unsigned char ch = name.p[i];
-		if (ch == ' ' || ch == '_' || ch == '-') continue;
-		if (!is_word(ch) || n + 1 >= sizeof low) return false;
-		low[n++] = ch >= 'A' && ch <= 'Z' ? ch | 0x20 : ch;
-	}
-	low[n] = 0;
-	if (n == 0) return false;
-	static const struct group ascii = {"ascii", {0, 0x7F}, true};
-	if (strcmp(low, "ascii") == 0) {
-		cls_group(p, c, &ascii, negate);
-		return true;
-	}
-	struct str pcre = STR_NULL;
-	for (size_t i = 0; i < sizeof categories / sizeof *categories; i++)
-		if (strcmp(low, categories[i].name) == 0) pcre = str_c(categories[i].pcre);
-	/* PCRE2 does not fold properties. */
-	if ((p->flags & F_ICASE) && (str_eqc(pcre, "Lu") || str_eqc(pcre, "Ll") || str_eqc(pcre, "Lt")))
-		pcre = STR("L&");
-	if (!pcre.p && script_known(low)) pcre = arena_printf(&p->t->a, "sc:%s", low);
-	if (!pcre.p) return false;
-	if (pcre.p[0] == '^') {
-		pcre = str_from(pcre, 1);
-		negate = !negate;
-	}
-	MEM_GROW(c->prop, c->n_prop, c->cap_prop);
-	c->prop[c->n_prop++] = (struct re_prop){pcre, negate};
 	return true;
 }
 
 enum found { ABSENT, FOUND, FAILED };
 
 /* \pN, \p{Name}, \P… at *i. */
-static enum found unicode_class(struct parser *p, size_t *i, struct cls *c)
+static enum found unicode_class(struct parser *p, size_t *i, struct re_set *c)
 {
 	struct str s = p->in;
 	size_t from = *i, k = from + 2;
@@ -682,7 +433,7 @@ static enum found unicode_class(struct parser *p, size_t *i, struct cls *c)
 		negate = !negate;
 		name = str_from(name, 1);
 	}
-	if (!cls_prop(p, c, name, negate)) {
+	if (!re_set_prop(c, &p->t->a, name, negate, p->flags & F_ICASE)) {
 		fail(p, "invalid character class range", from, k);
 		return FAILED;
 	}
@@ -691,21 +442,16 @@ static enum found unicode_class(struct parser *p, size_t *i, struct cls *c)
 }
 
 /* [:name:] or [:^name:] at *i, inside a class. */
-static enum found posix_class(struct parser *p, size_t *i, struct cls *c)
+static enum found posix_class(struct parser *p, size_t *i, struct re_set *c)
 {
 	struct str s = str_from(p->in, *i);
 	if (s.n < 3 || s.p[0] != '[' || s.p[1] != ':') return ABSENT;
 	ssize_t end = str_find(str_from(s, 2), STR(":]"));
 	if (end < 0) return ABSENT;
-	struct str name = str_of(s.p + 2, end);
-	bool negate = name.n && name.p[0] == '^';
-	const struct group *g =
-		find_group(posix_groups, sizeof posix_groups / sizeof *posix_groups, str_from(name, negate));
-	if (!g) {
+	if (!re_set_posix(c, str_of(s.p + 2, end), p->flags & F_ICASE)) {
 		fail(p, "invalid character class range", *i, *i + end + 4);
 		return FAILED;
 	}
-	cls_group(p, c, g, negate);
 	*i += end + 4;
 	return FOUND;
 }
@@ -757,7 +503,7 @@ static bool escape(struct parser *p, size_t *i, uint32_t *out)
 	int ok = 0;
 	bool octal = c == '0' || (c >= '1' && c <= '7' && k < p->in.n && p->in.p[k] >= '0' && p->in.p[k] <= '7');
 	const char *simple = c && c < 0x80 ? strchr(from, (int)c) : NULL;
-	if (c < 0x80 && (c == '_' || !is_word((unsigned char)c))) {
+	if (c < 0x80 && (c == '_' || !re_is_word((unsigned char)c))) {
 		*out = c;
 		ok = 1;
 	} else if (octal) {
@@ -787,7 +533,7 @@ static bool class_char(struct parser *p, size_t *i, size_t class_at, uint32_t *r
 }
 
 /* One character or a range. */
-static bool class_range(struct parser *p, size_t *i, size_t class_at, struct cls *c)
+static bool class_range(struct parser *p, size_t *i, size_t class_at, struct re_set *c)
 {
 	size_t from = *i;
 	uint32_t lo, hi;
@@ -798,11 +544,11 @@ static bool class_range(struct parser *p, size_t *i, size_t class_at, struct cls
 		if (!class_char(p, i, class_at, &hi)) return false;
 		if (hi < lo) return fail(p, "invalid character class range", from, *i);
 	}
-	cls_range(c, lo, hi);
+	re_set_range(c, lo, hi);
 	return true;
 }
 
-static bool class_items(struct parser *p, size_t *i, size_t class_at, struct cls *c)
+static bool class_items(struct parser *p, size_t *i, size_t class_at, struct re_set *c)
 {
 	for (bool first = true; first || *i >= p->in.n || p->in.p[*i] != ']'; first = false) {
 		enum found f = *i < p->in.n ? posix_class(p, i, c) : ABSENT;
@@ -814,9 +560,9 @@ static bool class_items(struct parser *p, size_t *i, size_t class_at, struct cls
 	return true;
 }
 
-static bool push_class(struct parser *p, struct cls *c, bool negate)
+static bool push_class(struct parser *p, struct re_set *c, bool negate)
 {
-	cls_sort(c);
+	re_set_sort(c);
 	if (!negate && c->n_prop == 0 && c->n == 1 && c->v[0].lo == c->v[0].hi) return push_rune(p, c->v[0].lo);
 	struct re_node *n = node(p->t, RE_CLASS);
 	n->icase = p->flags & F_ICASE;
@@ -833,13 +579,12 @@ static bool push_class(struct parser *p, struct cls *c, bool negate)
 
 static bool bracket(struct parser *p)
 {
-	struct cls c = {0};
+	struct re_set c = {0};
 	size_t i = p->pos + 1;
 	bool negate = i < p->in.n && p->in.p[i] == '^';
 	i += negate;
 	bool ok = class_items(p, &i, p->pos, &c) && push_class(p, &c, negate);
-	free(c.v);
-	free(c.prop);
+	re_set_free(&c);
 	p->pos = i;
 	return ok;
 }
@@ -875,12 +620,11 @@ static bool backslash(struct parser *p)
 			return push_leaf(p, marks[i].op);
 		}
 	}
-	struct cls c = {0};
+	struct re_set c = {0};
 	enum found f = unicode_class(p, &p->pos, &c);
 	if (f == ABSENT && perl_class(p, &p->pos, &c)) f = FOUND;
 	bool ok = f == FOUND && push_class(p, &c, false);
-	free(c.v);
-	free(c.prop);
+	re_set_free(&c);
 	if (f != ABSENT) return ok;
 	uint32_t r;
 	return escape(p, &p->pos, &r) && push_rune(p, r);
@@ -943,7 +687,7 @@ bool re_parse(struct re_ast *t, struct str pattern, unsigned flags, struct err *
 	p.flags = (flags & RE_ICASE ? F_ICASE : 0) | (flags & RE_DOTALL ? F_DOTALL : 0);
 	size_t n = 0;
 	*ARENA_PUSH(&t->a, t->name, n, p.cap_name) = STR_NULL; /* group 0 */
-	MEM_GROW(p.stack, 0, p.cap_stack); /* an empty stack, too, has an address to count from */
+	MEM_GROW(p.stack, 0, p.cap_stack);                     /* an empty stack, too, has an address to count from */
 	bool ok = parse(&p);
 	if (ok) t->root = p.stack[0];
 	free(p.stack);

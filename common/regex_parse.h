@@ -83,4 +83,10 @@ struct re_node *re_concat(struct re_ast *t, struct re_node *const *sub, size_t n
 struct re_node *re_leaf(struct re_ast *t, enum re_op op);
 bool re_is_dot_star(const struct re_node *n); /* .* or .*?, with or without newlines */
 
+/* \w */
+static inline bool re_is_word(unsigned char c)
+{
+	return c == '_' || (c >= '0' && c <= '9') || (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
 #endif
