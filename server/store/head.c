@@ -230,7 +230,8 @@ void head_collect(const struct head_stream *hs, const struct head_view *v, int64
 	size_t start = out->n;
 	uint64_t left = v->n;
 	if (v->n == 0 || v->max_ts < from || v->min_ts >= to) return;
-	for (const struct head_chunk *c = hs->first; left > 0; c = c->next) {
+	/* The chunk behind the captured rows is the writer's: its pointer is not even looked at. */
+	for (const struct head_chunk *c = hs->first; left > 0; c = left ? c->next : NULL) {
 		size_t n = left < c->cap ? (size_t)left : c->cap;
 		left -= n;
 		for (size_t i = 0; i < n; i++) {

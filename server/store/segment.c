@@ -62,13 +62,23 @@ static void *keep(const struct segment *s, enum kind kind, uint32_t index, struc
 	return cache_put(s->cache, it);
 }
 
+static bool sum_holds(struct str bytes, uint64_t sum)
+{
+#ifdef LARCH_FUZZ
+	(void)bytes, (void)sum;
+	return true; /* a fuzzer finds no checksums */
+#else
+	return str_hash(bytes) == sum;
+#endif
+}
+
 /* The stored bytes of a part, checked. Appends. */
 static bool part_read(struct segment *s, const struct segment_part *p, const char *what, struct buf *out, struct err *e)
 {
 	size_t at = out->n;
 	if (!object_get(s->objects, str_c(s->name), p->off, p->len, out, e)) return false;
 	atomic_fetch_add_explicit(&s->expanded, p->len, memory_order_relaxed);
-	return str_hash(str_from(buf_view(out), at)) == p->sum || corrupt(s, p->off, what, e);
+	return sum_holds(str_from(buf_view(out), at), p->sum) || corrupt(s, p->off, what, e);
 }
 
 static bool plausible(uint64_t raw, uint64_t stored) { return raw <= SEGMENT_FRAME || raw / RATIO_MAX <= stored; }
