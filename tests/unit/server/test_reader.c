@@ -212,7 +212,7 @@ static void readers_run_beside_writer_and_flusher(void **state)
 	place_open(&p);
 	model_init(&m, 3);
 	for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, read_all, &w);
-	for (int64_t i = 0; i < 300; i++) {
+	for (int64_t i = 0; i < 200; i++) {
 		struct entry_of v[10];
 		struct err e;
 		for (uint32_t k = 0; k < 10; k++)
@@ -328,7 +328,7 @@ static void heads_answer_like_the_model(void **state)
 static void heads_and_segments_answer_like_the_model(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 2; seed < 6; seed++) run_model(seed, 60, true);
+	for (uint64_t seed = 2; seed < 5; seed++) run_model(seed, 50, true);
 }
 
 int main(void)
