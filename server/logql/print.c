@@ -113,7 +113,6 @@ static void print_drops(struct buf *b, const struct logql_stage *s)
 		else
 			buf_str(b, s->drops[i].name);
 	}
-	buf_c(b, s->n_drops ? "" : " ");
 }
 
 static void print_line_filters(struct buf *b, const struct logql_stage *s, const char *between)
