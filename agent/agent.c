@@ -26,6 +26,9 @@
 #define LEDGER_APPENDED (4u << 20) /* the log behind a snapshot may grow so long */
 #define MISSING_KEPT    (24 * UNITS_HOUR)
 
+#define QUEUE_BYTES_ONE     (1u << 20) /* about 4 MiB of text and more */
+#define QUEUE_BYTES_SEVERAL (8u << 20)
+
 struct agent;
 
 struct job {
@@ -494,6 +497,8 @@ static bool start_clients(struct agent *a, struct err *e)
 				 .ud = a};
 	size_t n = a->opts.dry_run ? 0 : a->conf->clients.n;
 
+	/* With several clients a long queue keeps one that is slow from holding up the others at once. */
+	env.queue_bytes = n > 1 ? QUEUE_BYTES_SEVERAL : QUEUE_BYTES_ONE;
 	if (!(a->http = httpc_new(a->loop, e))) return false;
 	env.http = a->http;
 	a->clients = mem_zalloc((n + 1) * sizeof *a->clients);

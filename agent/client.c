@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* Compressed bytes that may wait; beyond, sources pause. About 60 MiB of text. */
-#define QUEUE_BYTES (8u << 20)
 #define SECRET_MAX  65536
 #define MAX_HEADERS 64
 #define STATUS_RATE 429
@@ -157,7 +155,7 @@ void client_free(struct client *c)
 const char *client_name(const struct client *c) { return c->name; }
 const char *client_host(const struct client *c) { return c->host; }
 size_t client_queued(const struct client *c) { return c->queued; }
-bool client_full(const struct client *c) { return c->queued >= QUEUE_BYTES; }
+bool client_full(const struct client *c) { return c->queued >= c->env.queue_bytes; }
 
 /* ---- counting ---- */
 

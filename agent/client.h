@@ -25,6 +25,7 @@ struct client_env {
 	size_t max_streams;            /* per batch; 0: any number */
 	uint64_t max_line_size;        /* 0: any length */
 	bool truncate;                 /* cut longer lines instead of dropping them */
+	size_t queue_bytes;            /* compressed bytes that may wait; beyond, sources pause */
 	void (*before_send)(void *ud); /* before a parcel's first attempt: what it carries must be on disk */
 	void (*room)(void *ud);        /* the queue has room again after client_full() */
 	void *ud;

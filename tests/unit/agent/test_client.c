@@ -98,6 +98,7 @@ static int setup(void **state)
 				     .clock = &clock_real,
 				     .http = w->http,
 				     .metrics = w->metrics,
+				     .queue_bytes = 4 << 20,
 				     .before_send = on_before_send,
 				     .room = on_room,
 				     .ud = w};
