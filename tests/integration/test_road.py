@@ -96,8 +96,8 @@ def run_for(env, writer, lines):
 
 def test_rotation_during_load(env):
     server = env.server(OPEN_LIMITS)
-    env.agent(server.url, scrape=STAGES)
     writer = Writer(env)
+    env.agent(server.url, scrape=STAGES)
     run_for(env, writer, 8000)
     writer.finish()
     check_all(env, server, writer)
@@ -107,8 +107,8 @@ def test_rotation_during_load(env):
 
 def test_agent_killed_during_load(env):
     server = env.server(OPEN_LIMITS)
-    agent = env.agent(server.url, scrape=STAGES)
     writer = Writer(env)
+    agent = env.agent(server.url, scrape=STAGES)
     for _ in range(5):
         run_for(env, writer, 1500)
         agent.kill()
@@ -120,8 +120,8 @@ def test_agent_killed_during_load(env):
 
 def test_server_killed_during_load(env):
     server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n")
-    env.agent(server.url, scrape=STAGES)
     writer = Writer(env)
+    env.agent(server.url, scrape=STAGES)
     for _ in range(4):
         run_for(env, writer, 1500)
         server.kill()
@@ -133,8 +133,8 @@ def test_server_killed_during_load(env):
 
 def test_both_killed_during_load(env):
     server = env.server(OPEN_LIMITS)
-    agent = env.agent(server.url, scrape=STAGES)
     writer = Writer(env)
+    agent = env.agent(server.url, scrape=STAGES)
     for i in range(4):
         run_for(env, writer, 1000)
         (server if i % 2 else agent).kill()
@@ -149,8 +149,8 @@ def test_both_killed_during_load(env):
 @short
 def test_server_away_for_a_while(env):
     server = env.server(OPEN_LIMITS)
-    agent = env.agent(server.url, scrape=STAGES)
     writer = Writer(env, files=1)
+    agent = env.agent(server.url, scrape=STAGES)
     run_for(env, writer, 300)
     server.stop()
     run_for(env, writer, 1000)
@@ -175,13 +175,13 @@ Caused by: java.io.IOException
 @short
 def test_a_java_trace_is_one_entry(env):
     server = env.server()
+    env.write("logs/java.log", "")  # the agent is ready when it reads a file
     env.agent(server.url, scrape=STAGES + """\
     pipeline_stages:
       - multiline: {firstline: '^\\d{4}-\\d{2}-\\d{2} ', max_wait_time: 1s}
       - regex: {expression: '^\\S+ \\S+ (?P<level>[A-Z]+)'}
       - labels: {level: }
 """)
-    os.makedirs(env.path("logs"), exist_ok=True)
     env.write("logs/java.log", "2026-11-01 10:00:00.000 INFO [main] before\n" + TRACE[:40])
     time.sleep(.2)  # written in two pieces, in the middle of a line; either way it is one entry
     env.write("logs/java.log", TRACE[40:] + "\n2026-11-01 10:00:02.000 INFO [main] after\n", mode="a")
@@ -192,9 +192,10 @@ def test_a_java_trace_is_one_entry(env):
 @short
 def test_bytes_arrive_as_they_were(env):
     server = env.server()
+    env.write("logs/b.log", "")
     env.agent(server.url, scrape=STAGES)
     lines = ["안녕하세요 세계".encode(), "Привет, мир".encode(), b"caf\xe9 cr\xe8me", b"", b"ends with cr\r", b"\xff\xfe\x00x"]
-    env.write("logs/b.log", b"\n".join(lines) + b"\n")
+    env.write("logs/b.log", b"\n".join(lines) + b"\n", mode="a")
     env.wait_for(lambda: len(server.entries('{job="road"}')) == len(lines), "all lines")
     got = server.lines('{job="road"}')
     assert got[:2] == ["안녕하세요 세계", "Привет, мир"] and got[3:5] == ["", "ends with cr\r"], got
@@ -208,11 +209,12 @@ def test_bytes_arrive_as_they_were(env):
 def test_two_tenants_from_one_agent(env):
     from harness import SERVER_CONFIG
     server = env.server(config=SERVER_CONFIG.replace("auth_enabled: false", "auth_enabled: true"))
+    env.write("logs/t.log", "")
     env.agent(server.url, scrape=STAGES + """\
     pipeline_stages:
       - regex: {expression: '^tenant=(?P<t>\\w+)'}
       - tenant: {source: t}
 """)
-    env.write("logs/t.log", "tenant=one a\ntenant=two b\ntenant=one c\n")
+    env.write("logs/t.log", "tenant=one a\ntenant=two b\ntenant=one c\n", mode="a")
     env.wait_for(lambda: server.lines('{job="road"}', tenant="one") == ["tenant=one a", "tenant=one c"])
     env.wait_for(lambda: server.lines('{job="road"}', tenant="two") == ["tenant=two b"])
