@@ -156,7 +156,7 @@ static void drop_rows(struct tail *t)
 
 	while (t->first_row < t->nrows && t->rows[t->first_row].first + t->rows[t->first_row].n <= done)
 		free(t->rows[t->first_row++].offs);
-	if (t->first_row < t->nrows / 2) return;
+	if (!t->first_row || t->first_row < t->nrows / 2) return;
 	memmove(t->rows, t->rows + t->first_row, (t->nrows - t->first_row) * sizeof *t->rows);
 	t->nrows -= t->first_row;
 	t->first_row = 0;
