@@ -77,7 +77,6 @@ bool generation_apply(struct generation *g, struct tenant *t, struct budget *b, 
 
 struct flusher {
 	pthread_t thread;
-	struct clock *clock;
 	pthread_mutex_t mu; /* guards what follows */
 	pthread_cond_t work, progress;
 	struct generation *first, **last;
@@ -183,7 +182,7 @@ static void *flusher_main(void *ud)
 	return NULL;
 }
 
-struct flusher *flusher_start(struct clock *clock)
+struct flusher *flusher_start(void)
 {
 	struct flusher *f = mem_zalloc(sizeof *f);
 	pthread_condattr_t a;
@@ -193,7 +192,6 @@ struct flusher *flusher_start(struct clock *clock)
 	pthread_cond_init(&f->work, &a);
 	pthread_cond_init(&f->progress, &a);
 	pthread_condattr_destroy(&a);
-	f->clock = clock;
 	f->last = &f->first;
 	pthread_create(&f->thread, NULL, flusher_main, f);
 	return f;
@@ -201,7 +199,6 @@ struct flusher *flusher_start(struct clock *clock)
 
 void flusher_add(struct flusher *f, struct generation *g)
 {
-	for (size_t i = 0; i < g->nparts; i++) tenant_head_seal(g->parts[i].tenant, g->parts[i].head);
 	pthread_mutex_lock(&f->mu);
 	g->next = NULL;
 	*f->last = g;

@@ -30,7 +30,7 @@ struct ingest {
 	pthread_cond_t wake;               /* the ingest thread */
 	pthread_cond_t answered;           /* whoever waits for a flush request to be taken */
 	struct ingest_item *first, **last; /* submitted, not yet taken */
-	size_t queued;                     /* bytes of records in them */
+	size_t queued;                     /* how many */
 	bool ready, stopping, pressure;
 	uint64_t sealed;                    /* id of the last sealed generation */
 	uint64_t replay_total, replay_done; /* bytes */

@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define GROUP_BYTES  (8u << 20)      /* records taken into one group, unless one is larger */
-#define GROUP_ENOUGH (1u << 20)      /* a group this large does not wait for company */
-#define ROW_MEMORY   32u             /* what a row costs in a head besides its line, about */
-#define PATIENCE_NS  (5 * UNITS_SEC) /* a push waits so long for a flush to make room before it is refused */
-#define PARKED_NS    (5 * UNITS_MS)  /* how often those that wait are looked at */
-#define POLL_NS      UNITS_SEC       /* how often ages are looked at while entries wait */
+#define GROUP_BYTES (8u << 20)      /* records taken into one group, unless one is larger */
+#define ROW_MEMORY  32u             /* what a row costs in a head besides its line, about */
+#define PATIENCE_NS (5 * UNITS_SEC) /* a push waits so long for a flush to make room before it is refused */
+#define PARKED_NS   (5 * UNITS_MS)  /* how often those that wait are looked at */
+#define POLL_NS     UNITS_SEC       /* how often ages are looked at while entries wait */
 
 enum kind { PUSH, FLUSH };
 enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
@@ -48,7 +47,7 @@ static void enqueue(struct ingest *in, struct ingest_item *it)
 	it->next = NULL;
 	*in->last = it;
 	in->last = &it->next;
-	in->queued += it->rec.n;
+	in->queued++;
 	if (it->patience) in->pressure = true;
 	pthread_cond_signal(&in->wake);
 	pthread_mutex_unlock(&in->mu);
@@ -389,9 +388,24 @@ static int64_t nap(const struct ingest *in)
 	return in->unsynced && in->c.sync_interval_ns < POLL_NS ? in->c.sync_interval_ns : POLL_NS;
 }
 
+/* A group waits a little for as many pushes as the one before had: senders that were answered together are about to
+ * send again, and then share a sync. A lone sender never waits. Under the lock. */
+static void await_company(struct ingest *in, size_t *before)
+{
+	int64_t now = clock_mono(&clock_real), until = now + in->c.sync_interval_ns;
+	if (in->c.sync == INGEST_SYNC_GROUP) {
+		while (in->first && in->queued < *before && !in->stopping && now < until) {
+			wait_for(in, until - now);
+			now = clock_mono(&clock_real);
+		}
+	}
+	*before = in->queued;
+}
+
 static void *ingest_main(void *ud)
 {
 	struct ingest *in = ud;
+	size_t before = 0;
 	pthread_mutex_lock(&in->mu);
 	for (;;) {
 		bool ready = in->ready;
@@ -403,10 +417,7 @@ static void *ingest_main(void *ud)
 				pthread_cond_wait(&in->wake, &in->mu);
 			ready = in->ready;
 		}
-		/* A group may wait a little so that more pushes share its sync. */
-		if (in->first && ready && in->c.sync == INGEST_SYNC_GROUP && in->c.sync_interval_ns > 0 &&
-		    in->queued < GROUP_ENOUGH && !in->stopping)
-			wait_for(in, in->c.sync_interval_ns);
+		if (ready) await_company(in, &before);
 		struct ingest_item *list = take_all(in);
 		bool pressure = in->pressure;
 		pthread_mutex_unlock(&in->mu);
@@ -483,7 +494,7 @@ struct ingest *ingest_start(const struct ingest_config *c, struct store *st, str
 	pthread_cond_init(&in->answered, &a);
 	pthread_condattr_destroy(&a);
 	if (nfiles) store_set_warning(st, "the write-ahead log is being replayed: recent entries may be missing");
-	in->flusher = flusher_start(c->clock);
+	in->flusher = flusher_start();
 	pthread_create(&in->thread, NULL, ingest_main, in);
 	pthread_create(&in->replay_thread, NULL, ingest_replay, in);
 	return in;

@@ -26,13 +26,15 @@ enum ingest_sync { INGEST_SYNC_GROUP, INGEST_SYNC_INTERVAL, INGEST_SYNC_NONE };
 struct ingest_config {
 	const char *wal_dir;
 	enum ingest_sync sync;
-	int64_t sync_interval_ns;     /* INTERVAL: at most so long unsynced; GROUP: how long a group may wait for company, default 0..5 ms */
+	int64_t sync_interval_ns;     /* INTERVAL: at most so long unsynced; GROUP: how long a group may wait for
+	                               * company, which it does only when the one before was larger */
 	uint64_t segment_bytes;       /* WAL file size, default 64 MiB */
 	uint64_t flush_bytes;         /* a generation is flushed at this many bytes of lines, default 32 MiB */
 	int64_t flush_age_ns;         /* or when its first entry has been there so long (max_chunk_age) */
 	int64_t flush_idle_ns;        /* or when nothing came for so long (chunk_idle_period) */
 	uint64_t max_streams;         /* per tenant, 0: no limit; a push that would exceed it is refused with ERR_RATE */
-	struct budget *heads;         /* bytes in heads; when exhausted pushes get ERR_UNAVAILABLE until a flush is done */
+	struct budget *heads;         /* bytes in heads, outlives the store; when exhausted a push waits up to 5 s for a
+	                               * flush to make room and then gets ERR_UNAVAILABLE */
 	struct fs *fs;
 	struct clock *clock;
 };
@@ -52,7 +54,8 @@ struct ingest_push {
 /* Called once, on the ingest thread, soon: no blocking in it. e is NULL when everything is durable and visible. */
 typedef void ingest_done(void *ud, const struct err *e);
 
-struct ingest *ingest_start(const struct ingest_config *c, struct store *st, struct err *e); /* replay goes on in the background */
+/* Replay goes on in the background. The store is closed after ingest_stop(). */
+struct ingest *ingest_start(const struct ingest_config *c, struct store *st, struct err *e);
 /* p and all it points at stay alive until done() is called. The record is encoded on the calling thread. */
 void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *done, void *ud);
 /* True: pushes are taken. False: why and how far in e->msg ("replaying the write-ahead log: 37% (120 of 320 MiB)"). */

@@ -86,7 +86,7 @@ static int64_t *days_of(const struct head *h, size_t *n)
 			}
 		}
 	}
-	qsort(v, *n, sizeof *v, by_day);
+	if (*n) qsort(v, *n, sizeof *v, by_day);
 	size_t k = 0;
 	for (size_t i = 0; i < *n; i++) {
 		if (k == 0 || v[k - 1] != v[i]) v[k++] = v[i];

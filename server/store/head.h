@@ -3,7 +3,7 @@
  *
  * One writer (the ingest thread) adds whole push records under the tenant's lock; readers capture, under the
  * same lock, how many rows each stream has (struct head_view) and then read those rows without a lock: rows,
- * chunks, streams and metadata sets never move and never change once captured. A sealed head changes no more.
+ * chunks, streams and metadata sets never move and never change once captured.
  * Rows stand in arrival order. Lines are kept in the record they came in (large records are adopted whole) or
  * in the arena; metadata sets are interned, so a set that repeats on every row costs four bytes a row.
  *
@@ -70,7 +70,6 @@ struct head {
 	int64_t min_ts, max_ts;
 	struct budget *budget; /* may be NULL */
 	size_t charged;        /* bytes taken from it */
-	bool sealed;
 };
 
 /* The streams that any unflushed head of a tenant has: canonical labels -> struct head_known. Under the

@@ -89,7 +89,7 @@ bool unpack_u64(struct str *in, uint64_t *v, size_t n)
 
 static const int64_t scales[] = {1, 1000, 1000000, 1000000000};
 
-static uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); }
+static uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0); }
 static int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1 ^ (0 - (v & 1))); }
 
 /* Differences wrap around, as does their sum, so any two timestamps will do; those that wrap are not divided. */
@@ -106,7 +106,7 @@ static unsigned scale_of(const int64_t *ts, size_t n)
 
 void pack_times(struct buf *b, const int64_t *ts, size_t n)
 {
-	uint64_t d[SUB];
+	uint64_t d[SUB] = {0};
 	unsigned s = scale_of(ts, n);
 	buf_zigzag(b, n ? ts[0] : 0);
 	buf_u8(b, (uint8_t)s);

@@ -4,8 +4,8 @@
  * A snapshot pins what a tenant has at one moment: head generations and segments. Entries acknowledged
  * before snapshot_take() are in it; a flush or compaction that commits later does not disturb it. A scan
  * selects from a snapshot and yields batches of rows. Every entry is yielded exactly once: copies of an
- * entry, equal in (stream, timestamp, line, metadata), within or across sources count as one; entries with equal timestamps
- * in one stream come in arrival order (reversed when reading backward).
+ * entry, equal in (stream, timestamp, line, metadata), within or across sources count as one; entries with
+ * equal timestamps in one stream come in arrival order (reversed when reading backward).
  *
  * Threads: take and scan from any thread; one thread per scan; several scans of one snapshot may run in
  * parallel. Memory: a batch and what it borrows live until the next scan_next() or scan_close(). */
@@ -23,8 +23,9 @@ struct scan;
 /* The tenant's entries as of now. Several tenants: take several snapshots. Never NULL (may be empty). */
 struct snapshot *snapshot_take(struct store *s, struct str tenant);
 void snapshot_free(struct snapshot *s);
-/* While the write-ahead log is being replayed the snapshot is incomplete: a text for the answer's
- * `warnings`, borrowed from the snapshot; else STR_NULL. */
+/* While the write-ahead log is being replayed the snapshot is incomplete, and a damaged part of a segment is
+ * left out by the scan that meets it: a text for the answer's `warnings`, to be asked for after the scans,
+ * borrowed from the snapshot; else STR_NULL. */
 struct str snapshot_warning(const struct snapshot *s);
 
 /* One stream of a snapshot. Immutable, lives as long as the snapshot; the same stream has the same

@@ -115,7 +115,7 @@ static void encode_stream(struct buf *out, const struct record_stream *s, const 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct push_entry *e = &s->v[i];
 		int64_t d = (int64_t)((uint64_t)e->ts - (uint64_t)before);
-		p = put_varint(p, (uint64_t)d << 1 ^ (uint64_t)(d >> 63));
+		p = put_varint(p, (uint64_t)d << 1 ^ (d < 0 ? UINT64_MAX : 0));
 		p = put_varint(p, e->line.n);
 		p = put_varint(p, set[i]);
 		before = e->ts;

@@ -3,15 +3,13 @@
 
 #include "common/codec.h"
 #include "server/store/pack.h"
+#include "server/store/segment_impl.h"
 
 #include <stdlib.h>
 
 const char segment_magic[9] = "LARCHSEG", segment_end_magic[9] = "LARCHEND";
 
-#define STREAM_SIZE 48u    /* bytes of a stream's record in the index */
-#define RATIO_MAX   40000u /* zstd cannot expand a byte to more */
-
-enum kind { KIND_INDEX, KIND_TIMES, KIND_LENS, KIND_METAS, KIND_LINES };
+#define STREAM_SIZE 48u /* bytes of a stream's record in the index */
 
 static _Atomic uint64_t last_id;
 
@@ -41,20 +39,20 @@ void segment_unref(struct segment *s)
 
 void segment_release(struct segment *s, void *item) { cache_release(s->cache, item); }
 
-static bool corrupt(const struct segment *s, uint64_t off, const char *what, struct err *e)
+bool segment_corrupt(const struct segment *s, uint64_t off, const char *what, struct err *e)
 {
 	err_set(e, ERR_CORRUPT, "segment %s: damaged %s at offset %llu", s->name, what, (unsigned long long)off);
 	e->off = (long)off;
 	return false;
 }
 
-static void *cached(const struct segment *s, enum kind kind, uint32_t index)
+void *segment_cached(const struct segment *s, enum segment_kind kind, uint32_t index)
 {
 	return cache_get(s->cache, (struct cache_key){s->id, kind, index});
 }
 
-static void *keep(const struct segment *s, enum kind kind, uint32_t index, struct cache_item *it, size_t bytes,
-		  void (*free_item)(struct cache_item *))
+void *segment_keep(const struct segment *s, enum segment_kind kind, uint32_t index, struct cache_item *it, size_t bytes,
+		   void (*free_item)(struct cache_item *))
 {
 	it->key = (struct cache_key){s->id, kind, index};
 	it->bytes = bytes;
@@ -73,15 +71,13 @@ static bool sum_holds(struct str bytes, uint64_t sum)
 }
 
 /* The stored bytes of a part, checked. Appends. */
-static bool part_read(struct segment *s, const struct segment_part *p, const char *what, struct buf *out, struct err *e)
+bool segment_part_read(struct segment *s, const struct segment_part *p, const char *what, struct buf *out,
+		       struct err *e)
 {
 	size_t at = out->n;
 	if (!object_get(s->objects, str_c(s->name), p->off, p->len, out, e)) return false;
-	atomic_fetch_add_explicit(&s->expanded, p->len, memory_order_relaxed);
-	return sum_holds(str_from(buf_view(out), at), p->sum) || corrupt(s, p->off, what, e);
+	return sum_holds(str_from(buf_view(out), at), p->sum) || segment_corrupt(s, p->off, what, e);
 }
-
-static bool plausible(uint64_t raw, uint64_t stored) { return raw <= SEGMENT_FRAME || raw / RATIO_MAX <= stored; }
 
 /* ---- the index ---- */
 
@@ -196,7 +192,8 @@ static bool read_frames(struct segment_index *ix, struct str *s, uint64_t end, s
 		MEM_GROW(ix->frames, ix->nframes, *cap);
 		struct segment_frame *f = &ix->frames[ix->nframes++];
 		if (!rd_varint(s, &rows) || !rd_varint(s, &raw) || !read_part(s, end, &f->part)) return false;
-		if (rows == 0 || rows > SEGMENT_BLOCK || raw > UINT32_MAX || !plausible(raw, f->part.len)) return false;
+		if (rows == 0 || rows > SEGMENT_BLOCK || raw > UINT32_MAX || !segment_plausible(raw, f->part.len))
+			return false;
 		f->first_row = (uint32_t)row;
 		f->rows = (uint32_t)rows;
 		f->raw = (uint32_t)raw;
@@ -267,7 +264,7 @@ static bool trailer_read(struct segment *s, struct trailer *t, struct err *e)
 	struct buf b = {0};
 	uint32_t version = 0, check = 0;
 	uint64_t at = s->size - SEGMENT_TRAILER;
-	if (s->size < SEGMENT_HEADER + SEGMENT_TRAILER) return corrupt(s, 0, "segment (too short)", e);
+	if (s->size < SEGMENT_HEADER + SEGMENT_TRAILER) return segment_corrupt(s, 0, "segment (too short)", e);
 	bool ok = object_get(s->objects, str_c(s->name), at, SEGMENT_TRAILER, &b, e);
 	if (ok) {
 		struct str r = buf_view(&b);
@@ -275,13 +272,13 @@ static bool trailer_read(struct segment *s, struct trailer *t, struct err *e)
 		rd_le64(&r, &t->off), rd_le32(&r, &t->stored), rd_le32(&r, &t->raw), rd_le64(&r, &t->sum);
 		rd_le32(&r, &version), rd_le32(&r, &check);
 		if (memcmp(r.p, segment_end_magic, 8) != 0 || check != sum)
-			ok = corrupt(s, at, "trailer", e);
+			ok = segment_corrupt(s, at, "trailer", e);
 		else if (version != SEGMENT_VERSION)
 			ok = err_set(e, ERR_CORRUPT, "segment %s has version %u; this program reads version %u",
 				     s->name, version, SEGMENT_VERSION);
 		else if (t->off < SEGMENT_HEADER || t->off + t->stored != at || t->raw > SEGMENT_INDEX_MAX ||
-			 !plausible(t->raw, t->stored))
-			ok = corrupt(s, at, "trailer", e);
+			 !segment_plausible(t->raw, t->stored))
+			ok = segment_corrupt(s, at, "trailer", e);
 	}
 	buf_free(&b);
 	return ok;
@@ -291,15 +288,15 @@ struct segment_index *segment_index(struct segment *s, struct err *e)
 {
 	struct trailer t;
 	struct buf stored = {0};
-	struct segment_index *ix = cached(s, KIND_INDEX, 0);
+	struct segment_index *ix = segment_cached(s, SEGMENT_KIND_INDEX, 0);
 	if (ix) return ix;
 	if (!trailer_read(s, &t, e)) return NULL;
 	ix = mem_zalloc(sizeof *ix);
 	struct segment_part p = {t.off, t.sum, t.stored};
-	bool ok = part_read(s, &p, "index", &stored, e);
+	bool ok = segment_part_read(s, &p, "index", &stored, e);
 	if (ok && (!codec_expand(CODEC_ZSTD, buf_view(&stored), t.raw, &ix->raw, e) || ix->raw.n != t.raw ||
 		   !index_parse(ix, t.off)))
-		ok = corrupt(s, t.off, "index", e);
+		ok = segment_corrupt(s, t.off, "index", e);
 	buf_free(&stored);
 	if (!ok) {
 		index_free(&ix->item);
@@ -308,7 +305,7 @@ struct segment_index *segment_index(struct segment *s, struct err *e)
 	size_t bytes = sizeof *ix + ix->raw.cap + ix->nblocks * sizeof *ix->blocks +
 		       ix->ngranules * sizeof *ix->granules + ix->nframes * sizeof *ix->frames +
 		       ix->nmetas * sizeof *ix->metas;
-	return keep(s, KIND_INDEX, 0, &ix->item, bytes, index_free);
+	return segment_keep(s, SEGMENT_KIND_INDEX, 0, &ix->item, bytes, index_free);
 }
 
 /* ---- where a row is ---- */
@@ -347,7 +344,7 @@ uint32_t segment_frame_of(const struct segment_index *ix, uint32_t row)
 	return lo;
 }
 
-static uint32_t granule_rows(const struct segment_index *ix, uint32_t granule)
+uint32_t segment_granule_rows(const struct segment_index *ix, uint32_t granule)
 {
 	uint32_t lo = 0, hi = ix->nblocks;
 	while (hi - lo > 1) {
@@ -367,48 +364,48 @@ static void plain_free(struct cache_item *it) { free(it); }
 
 struct segment_times *segment_times(struct segment *s, const struct segment_index *ix, uint32_t granule, struct err *e)
 {
-	struct segment_times *t = cached(s, KIND_TIMES, granule);
+	struct segment_times *t = segment_cached(s, SEGMENT_KIND_TIMES, granule);
 	if (t) return t;
 	const struct segment_part *p = &ix->granules[granule].ts;
 	struct buf b = {0};
-	uint32_t n = granule_rows(ix, granule);
+	uint32_t n = segment_granule_rows(ix, granule);
 	size_t size = sizeof *t + n * sizeof t->v[0];
 	t = mem_alloc(size);
 	t->n = n;
-	bool ok = part_read(s, p, "timestamps", &b, e);
+	bool ok = segment_part_read(s, p, "timestamps", &b, e);
 	struct str in = buf_view(&b);
-	if (ok && (!unpack_times(&in, t->v, n) || in.n)) ok = corrupt(s, p->off, "timestamps", e);
+	if (ok && (!unpack_times(&in, t->v, n) || in.n)) ok = segment_corrupt(s, p->off, "timestamps", e);
 	buf_free(&b);
-	if (ok) return keep(s, KIND_TIMES, granule, &t->item, size, plain_free);
+	if (ok) return segment_keep(s, SEGMENT_KIND_TIMES, granule, &t->item, size, plain_free);
 	free(t);
 	return NULL;
 }
 
 struct segment_lens *segment_lens(struct segment *s, const struct segment_index *ix, uint32_t granule, struct err *e)
 {
-	struct segment_lens *l = cached(s, KIND_LENS, granule);
+	struct segment_lens *l = segment_cached(s, SEGMENT_KIND_LENS, granule);
 	if (l) return l;
 	const struct segment_granule *g = &ix->granules[granule];
 	struct buf b = {0};
-	uint32_t n = granule_rows(ix, granule);
+	uint32_t n = segment_granule_rows(ix, granule);
 	size_t size = sizeof *l + n * (sizeof *l->pos + sizeof *l->len);
 	l = mem_alloc(size);
 	l->n = n;
 	l->pos = (uint64_t *)(l + 1);
 	l->len = (uint32_t *)(l->pos + n);
-	bool ok = part_read(s, &g->len, "lengths", &b, e);
+	bool ok = segment_part_read(s, &g->len, "lengths", &b, e);
 	struct str in = buf_view(&b);
-	if (ok && (!unpack_u64(&in, l->pos, n) || in.n)) ok = corrupt(s, g->len.off, "lengths", e);
+	if (ok && (!unpack_u64(&in, l->pos, n) || in.n)) ok = segment_corrupt(s, g->len.off, "lengths", e);
 	buf_free(&b);
 	uint64_t pos = g->pos;
 	for (uint32_t i = 0; ok && i < n; i++) {
 		uint64_t len = l->pos[i];
-		if (len > UINT32_MAX) ok = corrupt(s, g->len.off, "lengths", e);
+		if (len > UINT32_MAX) ok = segment_corrupt(s, g->len.off, "lengths", e);
 		l->len[i] = (uint32_t)len;
 		l->pos[i] = pos;
 		pos += len;
 	}
-	if (ok) return keep(s, KIND_LENS, granule, &l->item, size, plain_free);
+	if (ok) return segment_keep(s, SEGMENT_KIND_LENS, granule, &l->item, size, plain_free);
 	free(l);
 	return NULL;
 }
@@ -418,9 +415,9 @@ static bool lines_read(struct segment *s, const struct segment_frame *f, struct 
 	struct buf stored = {0};
 	buf_clear(out);
 	if (f->raw == 0) return true;
-	bool ok = part_read(s, &f->part, "frame of lines", &stored, e);
+	bool ok = segment_part_read(s, &f->part, "frame of lines", &stored, e);
 	if (ok && (!codec_expand(CODEC_ZSTD, buf_view(&stored), f->raw, out, e) || out->n != f->raw))
-		ok = corrupt(s, f->part.off, "frame of lines", e);
+		ok = segment_corrupt(s, f->part.off, "frame of lines", e);
 	buf_free(&stored);
 	return ok;
 }
@@ -433,14 +430,14 @@ static void lines_free(struct cache_item *it)
 
 struct segment_lines *segment_lines(struct segment *s, const struct segment_index *ix, uint32_t frame, struct err *e)
 {
-	struct segment_lines *l = cached(s, KIND_LINES, frame);
+	struct segment_lines *l = segment_cached(s, SEGMENT_KIND_LINES, frame);
 	if (l) return l;
 	l = mem_zalloc(sizeof *l);
 	if (!lines_read(s, &ix->frames[frame], &l->raw, e)) {
 		lines_free(&l->item);
 		return NULL;
 	}
-	return keep(s, KIND_LINES, frame, &l->item, sizeof *l + l->raw.cap, lines_free);
+	return segment_keep(s, SEGMENT_KIND_LINES, frame, &l->item, sizeof *l + l->raw.cap, lines_free);
 }
 
 struct segment_lines *segment_lines_adopt(struct segment *s, uint32_t frame, struct buf *scratch)
@@ -448,173 +445,14 @@ struct segment_lines *segment_lines_adopt(struct segment *s, uint32_t frame, str
 	struct segment_lines *l = mem_zalloc(sizeof *l);
 	l->raw = *scratch;
 	*scratch = (struct buf){0};
-	return keep(s, KIND_LINES, frame, &l->item, sizeof *l + l->raw.cap, lines_free);
+	return segment_keep(s, SEGMENT_KIND_LINES, frame, &l->item, sizeof *l + l->raw.cap, lines_free);
 }
 
 bool segment_lines_scratch(struct segment *s, const struct segment_index *ix, uint32_t frame, struct buf *scratch,
 			   struct segment_lines **held, struct err *e)
 {
-	*held = cached(s, KIND_LINES, frame);
+	*held = segment_cached(s, SEGMENT_KIND_LINES, frame);
 	return *held || lines_read(s, &ix->frames[frame], scratch, e);
-}
-
-/* ---- structured metadata ---- */
-
-struct meta_column {
-	struct str name;
-	uint64_t *rows, *ids; /* rows is NULL when every row has a value */
-	size_t n, nvalues;
-	struct str *values;
-};
-
-static bool column_decode(struct str in, uint32_t rows, struct arena *a, struct meta_column *c)
-{
-	uint64_t n, nvalues;
-	if (!rd_varint(&in, &n) || n == 0 || n > rows) return false;
-	c->n = (size_t)n;
-	c->rows = NULL;
-	if (n < rows) {
-		c->rows = arena_alloc(a, c->n * sizeof *c->rows);
-		if (!unpack_u64(&in, c->rows, c->n)) return false;
-	}
-	if (!rd_varint(&in, &nvalues) || nvalues == 0 || nvalues > n) return false;
-	c->nvalues = (size_t)nvalues;
-	c->ids = arena_alloc(a, c->n * sizeof *c->ids);
-	uint64_t *lens = arena_alloc(a, c->nvalues * sizeof *lens);
-	if (!unpack_u64(&in, c->ids, c->n) || !unpack_u64(&in, lens, c->nvalues)) return false;
-	c->values = arena_alloc(a, c->nvalues * sizeof *c->values);
-	for (size_t i = 0; i < c->nvalues; i++) {
-		if (lens[i] > in.n || !rd_bytes(&in, (size_t)lens[i], &c->values[i])) return false;
-	}
-	for (size_t i = 0; i < c->n; i++) {
-		if (c->ids[i] >= nvalues) return false;
-		if (c->rows && (c->rows[i] >= rows || (i && c->rows[i] <= c->rows[i - 1]))) return false;
-	}
-	return in.n == 0;
-}
-
-/* Reads one column; its value bytes go to the arena `keep_in`, the rest to `a`. */
-static bool column_read(struct segment *s, const struct segment_index *ix, const struct segment_meta *m, uint32_t rows,
-			struct arena *keep_in, struct arena *a, struct meta_column *c, struct err *e)
-{
-	struct buf stored = {0}, raw = {0};
-	uint8_t codec = 0;
-	uint64_t n = 0;
-	bool ok = part_read(s, &m->part, "metadata", &stored, e);
-	if (ok) {
-		struct str in = buf_view(&stored);
-		ok = rd_u8(&in, &codec) && rd_varint(&in, &n) && n <= UINT32_MAX && plausible(n, in.n);
-		if (ok && codec == CODEC_ZSTD)
-			ok = codec_expand(CODEC_ZSTD, in, (size_t)n, &raw, e);
-		else if (ok && codec == CODEC_NONE)
-			buf_str(&raw, in);
-		else
-			ok = false;
-		c->name = segment_symbol(ix, m->name);
-		ok = ok && raw.n == n && column_decode(arena_str(keep_in, buf_view(&raw)), rows, a, c);
-		if (!ok) corrupt(s, m->part.off, "metadata", e);
-	}
-	buf_free(&stored);
-	buf_free(&raw);
-	return ok;
-}
-
-/* Rows get their sets column by column: a set is a smaller set plus one pair, and pairs of (set, value) already
- * seen in this column are the same set. So rows with equal metadata share one. */
-struct set_node {
-	uint32_t parent, depth;
-	struct label pair;
-	const struct labels *built;
-};
-
-struct set_slot {
-	uint64_t key; /* (set, value id) + 1 */
-	uint32_t set;
-};
-
-struct set_builder {
-	struct arena *a;
-	struct set_node *nodes;
-	size_t n, cap;
-	struct set_slot *slots;
-	size_t nslots;
-};
-
-static uint32_t set_extend(struct set_builder *b, uint32_t set, const struct meta_column *c, uint64_t id)
-{
-	uint64_t key = ((uint64_t)set << 32 | id) + 1;
-	size_t h = (key * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (b->nslots - 1);
-	while (b->slots[h].key && b->slots[h].key != key) h = (h + 1) & (b->nslots - 1);
-	if (!b->slots[h].key) {
-		struct set_node node = {set, b->nodes[set].depth + 1, {c->name, c->values[id]}, NULL};
-		b->slots[h] = (struct set_slot){key, (uint32_t)b->n};
-		*ARENA_PUSH(b->a, b->nodes, b->n, b->cap) = node;
-	}
-	return b->slots[h].set;
-}
-
-static void column_join(struct set_builder *b, const struct meta_column *c, uint32_t *row_set)
-{
-	memset(b->slots, 0, b->nslots * sizeof *b->slots);
-	for (size_t i = 0; i < c->n; i++) {
-		uint32_t *set = &row_set[c->rows ? c->rows[i] : i];
-		*set = set_extend(b, *set, c, c->ids[i]);
-	}
-}
-
-static const struct labels *set_build(struct set_builder *b, struct arena *keep_in, uint32_t set)
-{
-	struct set_node *node = &b->nodes[set];
-	if (node->built) return node->built;
-	struct labels *l = arena_alloc(keep_in, sizeof *l);
-	l->n = node->depth;
-	l->v = arena_alloc(keep_in, (l->n ? l->n : 1) * sizeof *l->v);
-	for (uint32_t i = node->depth, k = set; i > 0; k = b->nodes[k].parent) l->v[--i] = b->nodes[k].pair;
-	return node->built = l;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return str_cmp(((const struct meta_column *)a)->name, ((const struct meta_column *)b)->name);
-}
-
-static void metas_join(struct segment_metas *m, struct meta_column *cols, size_t ncols, struct arena *scratch)
-{
-	struct set_builder b = {.a = scratch, .nslots = 2 * SEGMENT_GRANULE};
-	uint32_t row_set[SEGMENT_GRANULE] = {0};
-	b.slots = arena_alloc(scratch, b.nslots * sizeof *b.slots);
-	*ARENA_PUSH(scratch, b.nodes, b.n, b.cap) = (struct set_node){0};
-	qsort(cols, ncols, sizeof *cols, by_name);
-	for (size_t i = 0; i < ncols; i++) column_join(&b, &cols[i], row_set);
-	for (uint32_t i = 0; i < m->n; i++) m->v[i] = set_build(&b, &m->arena, row_set[i]);
-}
-
-static void metas_free(struct cache_item *it)
-{
-	arena_free(&((struct segment_metas *)it)->arena);
-	free(it);
-}
-
-struct segment_metas *segment_metas(struct segment *s, const struct segment_index *ix, uint32_t granule, struct err *e)
-{
-	struct segment_metas *m = cached(s, KIND_METAS, granule);
-	if (m) return m;
-	const struct segment_granule *g = &ix->granules[granule];
-	struct arena scratch;
-	arena_init(&scratch, 0);
-	m = mem_zalloc(sizeof *m);
-	arena_init(&m->arena, 0);
-	m->n = granule_rows(ix, granule);
-	m->v = arena_alloc(&m->arena, m->n * sizeof *m->v);
-	struct meta_column *cols = arena_alloc(&scratch, (g->nmeta + 1) * sizeof *cols);
-	bool ok = true;
-	for (uint32_t i = 0; i < g->nmeta && ok; i++)
-		ok = column_read(s, ix, &ix->metas[g->first_meta + i], m->n, &m->arena, &scratch, &cols[i], e);
-	if (ok) metas_join(m, cols, g->nmeta, &scratch);
-	arena_free(&scratch);
-	if (ok) return keep(s, KIND_METAS, granule, &m->item, sizeof *m + m->arena.used, metas_free);
-	metas_free(&m->item);
-	return NULL;
 }
 
 /* ---- label matchers ---- */

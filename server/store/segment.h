@@ -119,7 +119,6 @@ struct segment {
 	uint64_t order; /* where it stands in arrival order among the tenant's segments */
 	uint64_t size, rows, bytes;
 	int64_t min_ts, max_ts;
-	_Atomic uint64_t expanded; /* compressed bytes read so far, for statistics */
 };
 
 struct segment *segment_new(struct object_store *o, struct cache *c, struct str name);

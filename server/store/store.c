@@ -178,13 +178,6 @@ bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, stru
 	return ok;
 }
 
-void tenant_head_seal(struct tenant *t, struct head *h)
-{
-	pthread_mutex_lock(&t->mu);
-	h->sealed = true;
-	pthread_mutex_unlock(&t->mu);
-}
-
 /* ---- segments ---- */
 
 static void add_segment(struct tenant *t, const struct catalog_segment *c)

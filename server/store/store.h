@@ -55,8 +55,6 @@ uint64_t tenant_new_streams(struct tenant *t, const struct record *r);
 /* head_apply() under the tenant's lock: visible as a whole to snapshots taken afterwards. */
 bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, struct buf *bytes, size_t reserved,
 		  struct err *e);
-/* No more rows will come. */
-void tenant_head_seal(struct tenant *t, struct head *h);
 
 /* One head on its way into segments: may be run again after a failure, and takes up where it stood. The flush
  * thread only. Heads of a tenant are flushed in the order they were opened. */
