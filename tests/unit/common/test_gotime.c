@@ -80,7 +80,7 @@ static void a_missing_year_is_the_nearest(void **state)
 	assert_false(gotime_layout_has_year(l));
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct err e = ERR_INIT;
-		int64_t now, want, ns;
+		int64_t now = 0, want = 0, ns = 0;
 		assert_true(units_rfc3339(str_c(rows[i].now), &now, &e) && units_rfc3339(str_c(rows[i].want), &want, &e));
 		assert_true(gotime_parse_near(l, NULL, str_c(rows[i].text), now, &ns, &e));
 		assert_int_equal(ns, want);
