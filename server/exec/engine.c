@@ -12,7 +12,7 @@
 struct exec_engine {
 	struct pool *pool;
 	struct clock *clock;
-	size_t query_memory;
+	struct exec_memory memory;
 };
 
 struct exec_engine *exec_engine_new(const struct exec_config *c)
@@ -20,7 +20,7 @@ struct exec_engine *exec_engine_new(const struct exec_config *c)
 	struct exec_engine *en = mem_zalloc(sizeof *en);
 	en->pool = pool_new(c->threads);
 	en->clock = c->clock;
-	en->query_memory = c->query_memory ? c->query_memory : DEFAULT_MEMORY;
+	en->memory.bytes.limit = c->query_memory ? c->query_memory : DEFAULT_MEMORY;
 	return en;
 }
 
@@ -38,6 +38,22 @@ static const char timed_out[] =
 	"regex match) to reduce the amount of data processed";
 static const char cancelled[] = "the request was cancelled by the client";
 
+bool query_too_large(struct query *q, struct err *e)
+{
+	return err_set(
+		e, ERR_INVALID,
+		"the query needs more memory than larch.memory_limit leaves for queries (%zu of %zu KiB are in use); "
+		"aggregate by fewer labels, reduce the time range or the limit, or raise larch.memory_limit",
+		budget_used(&q->shared->bytes) >> 10, q->shared->bytes.limit >> 10);
+}
+
+/* Where memory is short, those fail that hold at least their share. */
+static bool is_greediest(struct query *q)
+{
+	size_t mine = atomic_load_explicit(&q->memory, memory_order_relaxed);
+	return mine >= q->shared->bytes.limit / atomic_load_explicit(&q->shared->queries, memory_order_relaxed);
+}
+
 bool query_check(struct query *q, struct err *e)
 {
 	if (q->in->cancel && atomic_load_explicit(q->in->cancel, memory_order_relaxed))
@@ -45,17 +61,20 @@ bool query_check(struct query *q, struct err *e)
 	if (atomic_load_explicit(&q->stop, memory_order_relaxed)) return err_set(e, ERR_CANCELLED, "%s", cancelled);
 	if (q->deadline_mono && clock_mono(q->clock) > q->deadline_mono)
 		return err_set(e, ERR_TIMEOUT, "%s", timed_out);
-	size_t used = atomic_load_explicit(&q->memory, memory_order_relaxed);
-	if (used > q->memory_limit)
-		return err_set(
-			e, ERR_INVALID,
-			"the query needs more memory than larch.query_memory allows (%zu MiB > %zu MiB); aggregate "
-			"with fewer labels, or reduce the time range or the limit",
-			(used + (1 << 20) - 1) >> 20, q->memory_limit >> 20);
-	return true;
+	return budget_used(&q->shared->bytes) <= q->shared->bytes.limit || !is_greediest(q) || query_too_large(q, e);
 }
 
-void query_charge(struct query *q, size_t n) { atomic_fetch_add_explicit(&q->memory, n, memory_order_relaxed); }
+void query_charge(struct query *q, size_t n)
+{
+	atomic_fetch_add_explicit(&q->memory, n, memory_order_relaxed);
+	budget_force(&q->shared->bytes, n);
+}
+
+void query_release(struct query *q, size_t n)
+{
+	atomic_fetch_sub_explicit(&q->memory, n, memory_order_relaxed);
+	budget_give(&q->shared->bytes, n);
+}
 
 /* A task that was merely told to stop is not the cause. */
 static bool is_cause(const struct query *q, const struct err *e)
@@ -256,7 +275,8 @@ static void note_warnings(struct query *q)
 static void query_init(struct query *q, struct exec_engine *en, const struct exec_query *in)
 {
 	int64_t timeout = in->limits->query_timeout;
-	*q = (struct query){.in = in, .pool = en->pool, .clock = en->clock, .memory_limit = en->query_memory};
+	*q = (struct query){.in = in, .pool = en->pool, .clock = en->clock, .shared = &en->memory};
+	atomic_fetch_add(&en->memory.queries, 1);
 	q->err = ERR_INIT;
 	if (timeout > 0) q->deadline_mono = clock_mono(en->clock) + timeout;
 	pthread_mutex_init(&q->lock, NULL);
@@ -265,6 +285,8 @@ static void query_init(struct query *q, struct exec_engine *en, const struct exe
 
 static void query_fini(struct query *q)
 {
+	budget_give(&q->shared->bytes, atomic_load(&q->memory));
+	atomic_fetch_sub(&q->shared->queries, 1);
 	logql_free(q->ast);
 	arena_free(&q->arena);
 	pthread_mutex_destroy(&q->lock);

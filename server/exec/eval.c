@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Cells of one block over all leaves: what a query holds at a time. */
+/* Cells of one block over all nodes: what a query holds at a time. */
 #define BLOCK_CELLS (1 << 20)
 
 static const struct node_kind *const kinds[] = {
@@ -23,7 +23,8 @@ struct node *node_new(struct eval *ev, const struct logql_expr *x, const struct 
 		return NULL;
 	}
 	struct node *nd = mem_zalloc(sizeof *nd);
-	*nd = (struct node){.kind = kinds[x->kind], .x = x, .pushed = pushed};
+	*nd = (struct node){.q = ev->q, .kind = kinds[x->kind], .x = x, .pushed = pushed};
+	ev->nodes++;
 	arena_init(&nd->arena, 0);
 	labelsets_init(&nd->out, &nd->arena);
 	if (nd->kind->open(nd, ev, e)) return nd;
@@ -46,7 +47,10 @@ void node_free(struct node *nd)
 
 bool node_run(struct node *nd, struct eval *ev, const struct block *b, struct err *e)
 {
-	return query_check(ev->q, e) && nd->kind->run(nd, ev, b, e);
+	bool ok = query_check(ev->q, e) && nd->kind->run(nd, ev, b, e);
+	query_charge(ev->q, nd->arena.used - nd->charged);
+	nd->charged = nd->arena.used;
+	return ok;
 }
 
 void node_room(struct node *nd, size_t n)
@@ -55,6 +59,7 @@ void node_room(struct node *nd, size_t n)
 	if (want <= nd->cells) return;
 	size_t had = nd->cells;
 	nd->cells = want * 2;
+	query_charge(nd->q, (nd->cells - had) * (sizeof *nd->v + sizeof *nd->has));
 	nd->v = mem_realloc(nd->v, nd->cells * sizeof *nd->v);
 	nd->has = mem_realloc(nd->has, nd->cells * sizeof *nd->has);
 	memset(nd->has + had, 0, (nd->cells - had) * sizeof *nd->has);
@@ -159,7 +164,7 @@ static bool collect(struct eval *ev, struct answer *an, const struct node *nd, c
 
 static bool run_blocks(struct eval *ev, struct node *nd, struct answer *an, const struct label *extra, struct err *e)
 {
-	size_t per = BLOCK_CELLS / (ev->series + 1);
+	size_t per = BLOCK_CELLS / (ev->series + 1) / ev->nodes;
 	if (per < 1) per = 1;
 	for (struct block b = {0, 0}; b.from < ev->n_steps; b.from += b.n) {
 		b.n = ev->n_steps - b.from < per ? ev->n_steps - b.from : per;
@@ -171,7 +176,7 @@ static bool run_blocks(struct eval *ev, struct node *nd, struct answer *an, cons
 static bool run_expr(struct eval *ev, const struct logql_expr *x, struct answer *an, const struct label *extra,
 		     struct err *e)
 {
-	ev->series = 0;
+	ev->series = ev->nodes = 0;
 	struct node *nd = node_new(ev, x, NULL, e);
 	bool ok = nd && run_blocks(ev, nd, an, extra, e);
 	node_free(nd);

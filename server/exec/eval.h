@@ -22,7 +22,8 @@ struct eval { /* what all nodes of a query share */
 	int64_t start, step;
 	size_t n_steps;
 	bool variants; /* inside variants(…) */
-	size_t series; /* of all leaves, for the size of blocks */
+	size_t series; /* of all leaves, and … */
+	size_t nodes;  /* … of the tree: for the size of blocks */
 };
 
 struct node;
@@ -36,6 +37,7 @@ struct node_kind {
 };
 
 struct node {
+	struct query *q;
 	const struct node_kind *kind;
 	const struct logql_expr *x;
 	const struct logql_grouping *pushed; /* range aggregations: the grouping of the sum around them, or NULL */
@@ -45,6 +47,7 @@ struct node {
 	double *v;
 	bool *has;
 	size_t cells;
+	size_t charged; /* bytes of the arena accounted for */
 	void *state;
 };
 

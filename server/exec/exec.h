@@ -23,7 +23,7 @@ struct exec_engine;
 struct exec_config {
 	unsigned threads; /* workers besides the callers */
 	struct clock *clock;
-	size_t query_memory; /* bytes one query may hold; 0: 128 MiB */
+	size_t query_memory; /* bytes that running queries may hold together; 0: 128 MiB */
 };
 
 struct exec_engine *exec_engine_new(const struct exec_config *c);

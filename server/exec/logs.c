@@ -103,7 +103,10 @@ static void offer(struct log_run *lr, struct kept *k)
 	} else {
 		heap_push(&lr->heap, k);
 		query_charge(lr->q, k->bytes);
-		if (lr->heap.n > lr->limit) out = heap_pop(&lr->heap);
+		if (lr->heap.n > lr->limit) {
+			out = heap_pop(&lr->heap);
+			query_release(lr->q, out->bytes);
+		}
 	}
 	if (lr->heap.n == lr->limit) {
 		atomic_store_explicit(&lr->cut, ((struct kept *)heap_top(&lr->heap))->ts, memory_order_relaxed);

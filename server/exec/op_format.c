@@ -39,6 +39,7 @@ static bool expand(struct op_local *l, struct exec_batch *b, struct row *r, cons
 	struct template_data data = {.ud = d, .get = data_get, .all = data_all, .line = r->line, .ts = r->ts};
 	struct err e = ERR_INIT;
 	buf_clear(&l->buf);
+	if (arena_over(b->arena)) return false; /* the query ends with this batch */
 	if (!template_run(t, &data, &l->buf, b->arena, &e)) {
 		r->error = STR("TemplateFormatErr");
 		r->details = arena_str(b->arena, str_c(e.msg));

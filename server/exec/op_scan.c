@@ -153,7 +153,7 @@ struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct
 	if (!sc) return NULL;
 	struct op_scan *s = mem_zalloc(sizeof *s);
 	*s = (struct op_scan){.q = q, .plan = p, .task = t, .scan = sc};
-	arena_init(&s->arena, 0);
+	arena_init(&s->arena, q->shared->bytes.limit);
 	arena_init(&s->keep, 0);
 	s->batch = (struct exec_batch){
 		.arena = &s->arena,
@@ -320,8 +320,10 @@ bool op_scan_next(struct op_scan *s, struct exec_batch **b, struct err *e)
 		return true;
 	}
 	fill_rows(s, in);
-	for (size_t i = 0; i < s->plan->n_ops && s->batch.n_sel; i++)
+	for (size_t i = 0; i < s->plan->n_ops && s->batch.n_sel; i++) {
 		s->plan->ops[i].kind->run(&s->plan->ops[i], &s->locals[i], &s->batch);
+		if (arena_over(&s->arena)) return query_too_large(s->q, e);
+	}
 	s->passed += s->batch.n_sel;
 	return true;
 }

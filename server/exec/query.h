@@ -4,12 +4,19 @@
 #ifndef LARCH_SERVER_EXEC_QUERY_H
 #define LARCH_SERVER_EXEC_QUERY_H
 
+#include "common/budget.h"
 #include "server/exec/exec.h"
 #include "server/exec/pool.h"
 #include "server/logql/logql.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* What all running queries of an engine hold. */
+struct exec_memory {
+	struct budget bytes;
+	_Atomic unsigned queries;
+};
 
 struct query {
 	const struct exec_query *in;
@@ -18,20 +25,23 @@ struct query {
 	struct arena arena; /* tree, plans; the main thread's */
 	struct logql *ast;
 	struct exec_result *out;
-	int64_t deadline_mono; /* 0: none */
-	size_t memory_limit;
-	_Atomic size_t memory; /* shared: bytes held by results so far */
-	_Atomic bool stop;     /* shared: a task failed or the client went away */
-	pthread_mutex_t lock;  /* guards the rest */
-	struct err err;        /* of the failed task with the least number */
+	int64_t deadline_mono;      /* 0: none */
+	struct exec_memory *shared; /* of all queries */
+	_Atomic size_t memory;      /* shared: bytes held by this query so far */
+	_Atomic bool stop;          /* shared: a task failed or the client went away */
+	pthread_mutex_t lock;       /* guards the rest */
+	struct err err;             /* of the failed task with the least number */
 	size_t err_task;
 	struct exec_stats stats;
 };
 
 /* Once per batch: is there reason to stop? False with the error. */
 bool query_check(struct query *q, struct err *e);
-/* Accounts for n more bytes held. */
+/* Accounts for n more bytes held; what is left of them is given back when the query ends. */
 void query_charge(struct query *q, size_t n);
+void query_release(struct query *q, size_t n); /* some of it is freed before */
+/* The refusal for want of memory; false. */
+bool query_too_large(struct query *q, struct err *e);
 /* A task failed; the others stop at their next batch. */
 void query_fail(struct query *q, size_t task, const struct err *e);
 /* Runs tasks on the pool; false with the first failed task's error. */

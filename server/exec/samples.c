@@ -59,6 +59,7 @@ static void make_dense(struct query *q, struct series *s, const struct grid *g)
 		steps_of(g, s->v[i].ts, &from, &to);
 		dense_add(s, g, from, to, 1, (int64_t)s->v[i].v);
 	}
+	query_release(q, s->cap * sizeof *s->v);
 	free(s->v);
 	s->v = NULL;
 	s->n = s->cap = 0;
@@ -268,6 +269,7 @@ static void join_series(struct query *q, const struct plan *p, const struct grid
 		return;
 	}
 	if (from->n == 0) return;
+	query_charge(q, from->n * sizeof *to->v);
 	to->v = mem_realloc(to->v, (to->n + from->n) * sizeof *to->v);
 	memcpy(to->v + to->n, from->v, from->n * sizeof *to->v);
 	to->n = to->cap = to->n + from->n;

@@ -552,7 +552,7 @@ static void memory_is_bounded(void **state)
 		f->store.rows = 1;
 		assert_null(exec_run(en, &q, &e));
 		assert_int_equal(e.code, ERR_INVALID);
-		assert_non_null(strstr(e.msg, "larch.query_memory"));
+		assert_non_null(strstr(e.msg, "larch.memory_limit"));
 		snapshot_free(src.snap);
 	}
 	exec_engine_free(en);
