@@ -136,6 +136,7 @@ static void on_metrics(struct httpd_req *r, void *ctx)
 	struct buf b = {0};
 
 	metrics_expose(a->env.metrics, &b);
+	custom_metrics_expose(a->env.custom, &b);
 	httpd_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
 }
 

@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "pipeline/custom_metrics.h"
 
 struct admin;
 
@@ -19,6 +20,7 @@ struct admin_env {
 	const struct server_conf *conf;
 	struct loop *loop;
 	struct metrics *metrics;
+	struct custom_metrics *custom;                  /* shown behind the others */
 	const char *config;                             /* effective configuration, YAML; outlives the server */
 	void (*describe)(void *ud, struct json_out *o); /* on the loop's thread: one value */
 	void *ud;

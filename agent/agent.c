@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "common/version.h"
+#include "pipeline/custom_metrics.h"
 #include "pipeline/pipeline.h"
 
 #include <signal.h>
@@ -52,6 +53,7 @@ struct agent {
 	struct loop *loop;
 	struct clock *clock;
 	struct metrics *metrics;
+	struct custom_metrics *custom; /* what pipelines define */
 	struct httpc *http;
 	struct watch *watch;
 	struct ledger *ledger;
@@ -107,6 +109,7 @@ static bool job_init(struct job *j, struct agent *a, const struct job_conf *conf
 				       .job = j->name,
 				       .file = a->conf->file,
 				       .ud = j,
+				       .metrics = a->custom,
 				       .dropped = on_dropped,
 				       .warn = on_warning,
 				       .inspect = a->opts.inspect ? on_inspect : NULL};
@@ -143,11 +146,13 @@ static bool jobs_init(struct agent *a, struct err *e)
 
 bool agent_check(const struct agent_config *c, struct err *e)
 {
-	struct agent a = {.conf = c, .clock = &clock_real, .metrics = stats_new()};
+	struct agent a = {
+		.conf = c, .clock = &clock_real, .metrics = stats_new(), .custom = custom_metrics_new(&clock_real)};
 	bool ok = jobs_init(&a, e);
 
 	for (size_t i = 0; i < a.njobs; i++) job_fini(&a.jobs[i]);
 	free(a.jobs);
+	custom_metrics_free(a.custom);
 	metrics_free(a.metrics);
 	return ok;
 }
@@ -572,7 +577,7 @@ static bool start_jobs(struct agent *a, struct err *e)
 
 static bool start_admin(struct agent *a, struct err *e)
 {
-	struct admin_env env = {&a->conf->server, a->loop, a->metrics, NULL, describe, a};
+	struct admin_env env = {&a->conf->server, a->loop, a->metrics, a->custom, NULL, describe, a};
 
 	if (a->conf->server.disable || a->opts.dry_run) return true;
 	promtail_print(a->conf, &a->config_text);
@@ -626,6 +631,7 @@ static void stop(struct agent *a)
 	loop_free(a->loop);
 	ledger_free(a->ledger);
 	positions_free(a->positions);
+	custom_metrics_free(a->custom);
 	metrics_free(a->metrics);
 	if (a->lock >= 0) fs_unlock(a->lock);
 	buf_free(&a->config_text);
@@ -641,6 +647,7 @@ bool agent_run(const struct agent_config *c, const struct agent_opts *o, struct 
 			  .opts = *o,
 			  .clock = &clock_real,
 			  .metrics = stats_new(),
+			  .custom = custom_metrics_new(&clock_real),
 			  .lock = -1,
 			  .saved = true,
 			  .tokens = (double)c->limits.readline_burst,

@@ -66,7 +66,6 @@ struct fileset {
 	struct items ready;
 	struct map events;   /* path → struct key_list */
 	struct map by_inode; /* struct inode_key → items, made anew by each scan */
-	struct map dirs;     /* char *: directories of patterns that are watched */
 	struct loop_timer *scan_timer, *poll_timer;
 	int64_t scan_at; /* mono ns */
 	int64_t poll_ns;

@@ -197,13 +197,10 @@ static void on_dir(void *ud, const char *dir)
 {
 	struct fileset *s = ud;
 
-	if (!s->env.watch || map_get(&s->dirs, str_c(dir))) return;
-	char *real = realpath(dir, NULL);
-	if (!real) return;
-	watch_dir(s->env.watch, real);
+	/* Each time: a directory that was made anew needs a new watch. */
+	char *real = s->env.watch ? realpath(dir, NULL) : NULL;
+	if (real) watch_dir(s->env.watch, real);
 	free(real);
-	char *own = mem_strdup(dir);
-	map_put(&s->dirs, str_c(own), own);
 }
 
 /* ---- the end of items ---- */

@@ -260,8 +260,6 @@ static void file_stop(void *ud)
 	struct fileset *s = ud;
 
 	while (!TAILQ_EMPTY(&s->all)) item_free(s, TAILQ_FIRST(&s->all));
-	for (struct map_slot *m = NULL; (m = map_next(&s->dirs, m));) free(m->val);
-	map_free(&s->dirs);
 	map_free(&s->events);
 	map_free(&s->by_inode);
 	loop_timer_del(s->scan_timer);

@@ -70,6 +70,27 @@ scrape_configs:
   - output: {source: msg}
 """
 
+METRICS = """\
+server: {http_listen_address: 127.0.0.1, http_listen_port: {port}}
+positions: {filename: "{positions}"}
+clients: [{url: "{url}/push", batchwait: 50ms}]
+scrape_configs:
+- job_name: a
+  static_configs: [{labels: {__path__: "{dir}/in/*.log"}}]
+  pipeline_stages:
+  - regex: {expression: '^(?P<word>\\w+)'}
+  - metrics: {words_total: {type: Counter, source: word, config: {action: inc}}}
+"""
+
+
+@short
+def test_metrics_of_pipelines(env):
+    sink = Sink(env)
+    env.write("in/a.log", "one\ntwo\n")
+    agent = env.agent(sink.url, config=METRICS)
+    env.wait_for(lambda: sink.count() == 2)
+    assert agent.metric("promtail_custom_words_total") == 2
+
 
 @short
 def test_dry_run_and_inspect(env):
