@@ -125,7 +125,7 @@ static void on_ready(struct httpd_req *r, void *ctx)
 	struct admin *a = ctx;
 
 	if (!a->env.conf->health_check_target || atomic_load(&a->ready))
-		httpd_reply_text(r, 200, STR("Ready\n"));
+		httpd_reply_text(r, 200, STR("Ready"));
 	else
 		httpd_reply_text(r, 500, STR("Not ready: nothing is being read yet; see /targets\n"));
 }

@@ -423,7 +423,7 @@ static void on_changed(void *ud, struct str path)
 	struct agent *a = ud;
 
 	for (size_t i = 0; i < a->njobs; i++)
-		if (a->jobs[i].type->changed) a->jobs[i].type->changed(a->jobs[i].source, path);
+		if (a->jobs[i].source && a->jobs[i].type->changed) a->jobs[i].type->changed(a->jobs[i].source, path);
 }
 
 static void on_names(void *ud)
@@ -431,7 +431,7 @@ static void on_names(void *ud)
 	struct agent *a = ud;
 
 	for (size_t i = 0; i < a->njobs; i++)
-		if (a->jobs[i].type->names) a->jobs[i].type->names(a->jobs[i].source);
+		if (a->jobs[i].source && a->jobs[i].type->names) a->jobs[i].type->names(a->jobs[i].source);
 }
 
 static void on_overflow(void *ud)
@@ -468,7 +468,7 @@ static void describe(void *ud, struct json_out *o)
 		json_put_str(o, str_c(a->jobs[i].name));
 		json_key(o, STR("targets"));
 		json_open(o, '[');
-		a->jobs[i].type->describe(a->jobs[i].source, o);
+		if (a->jobs[i].source) a->jobs[i].type->describe(a->jobs[i].source, o);
 		json_close(o, ']');
 		json_close(o, '}');
 	}

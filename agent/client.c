@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define SECRET_MAX  65536
-#define MAX_HEADERS 64
-#define STATUS_RATE 429
+#define SECRET_MAX     65536
+#define TENANTS_MAX    1000 /* being filled at once */
+#define TENANTS_KEPT   64   /* remembered between batches */
+#define TENANT_LEN_MAX 150  /* as Loki has it */
+#define MAX_HEADERS    64
+#define STATUS_RATE    429
 
 struct parcel {
 	struct parcel *next;
@@ -174,11 +177,34 @@ static void count_dropped(struct client *c, struct str tenant, const char *reaso
 
 /* ---- filling ---- */
 
+static void seal(struct client *c, struct filling *f);
+
+/* Forgets tenants that nothing is being filled for: their names may come out of log lines. */
+static void sweep_tenants(struct client *c)
+{
+	struct filling **idle = mem_alloc((c->by_tenant.n + 1) * sizeof *idle);
+	size_t n = 0;
+
+	for (struct map_slot *s = NULL; (s = map_next(&c->by_tenant, s));)
+		if (!request_entries(((struct filling *)s->val)->r)) idle[n++] = s->val;
+	for (size_t i = 0; i < n; i++) {
+		map_del(&c->by_tenant, idle[i]->tenant);
+		request_free(idle[i]->r);
+		free((char *)idle[i]->tenant.p);
+		free(idle[i]);
+	}
+	free(idle);
+}
+
 static struct filling *filling_of(struct client *c, struct str tenant)
 {
 	struct filling *f = map_get(&c->by_tenant, tenant);
 
 	if (f) return f;
+	if (c->by_tenant.n >= TENANTS_MAX) {
+		client_flush(c);
+		sweep_tenants(c);
+	}
 	f = mem_zalloc(sizeof *f);
 	f->tenant = mem_str(tenant);
 	f->r = request_new(&c->conf->external_labels);
@@ -235,6 +261,7 @@ static void on_wait(void *ud)
 		else
 			arm(c, f->since + c->conf->batch_wait);
 	}
+	if (c->by_tenant.n > TENANTS_KEPT) sweep_tenants(c);
 	kick(c);
 }
 
@@ -260,6 +287,16 @@ static bool known(const struct client *c, const struct entry *e)
 	const struct origin *o = e->norigins ? &e->origins[e->norigins - 1] : NULL;
 
 	return o && o->seq < acks_prefix(o->src, c->index);
+}
+
+/* It goes into a header, and may come out of a log line. */
+static bool tenant_ok(struct client *c, struct str tenant, struct str line)
+{
+	bool ok = tenant.n <= TENANT_LEN_MAX;
+
+	for (size_t i = 0; ok && i < tenant.n; i++) ok = (unsigned char)tenant.p[i] >= ' ' && tenant.p[i] != 0x7f;
+	if (!ok) count_dropped(c, STR(""), "invalid_tenant", 1, line.n);
+	return ok;
 }
 
 static bool fit_line(struct client *c, struct str tenant, struct str *line)
@@ -291,7 +328,7 @@ void client_add(struct client *c, const struct entry *e)
 		return;
 	}
 	if (!tenant.n) tenant = c->conf->tenant_id;
-	if (!fit_line(c, tenant, &line)) {
+	if (!tenant_ok(c, tenant, line) || !fit_line(c, tenant, &line)) {
 		settle(c, e);
 		return;
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/discovery.h"
 
+#include "common/buf.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,8 +35,19 @@ static bool exists(const struct discovery *d, const struct target *t)
 	return false;
 }
 
-static bool add(struct discovery *d, const struct static_conf *conf, struct str address, const struct relabel *r,
-		struct err *e)
+static uint64_t identity(struct str job, const struct labels *l)
+{
+	struct buf b = {0};
+
+	buf_lpstr(&b, job);
+	buf_le64(&b, labels_hash(l));
+	uint64_t hash = str_hash(buf_view(&b));
+	buf_free(&b);
+	return hash;
+}
+
+static bool add(struct discovery *d, struct str job, const struct static_conf *conf, struct str address,
+		const struct relabel *r, struct err *e)
 {
 	struct target t = {0};
 	struct relabel_set s = {.a = &d->arena};
@@ -48,7 +61,7 @@ static bool add(struct discovery *d, const struct static_conf *conf, struct str 
 	struct str exclude = relabel_get(&s, STR("__path_exclude__"));
 	relabel_strip(&s);
 	t.labels = s.l;
-	t.hash = labels_hash(&t.labels);
+	t.hash = identity(job, &t.labels);
 	t.pattern = path.n ? absolute(&d->arena, path) : "";
 	if (!kept)
 		t.dropped = "dropped";
@@ -82,7 +95,7 @@ bool discovery_init(struct discovery *d, const struct job_conf *job, const struc
 		const struct str *addr = v[i].targets.n ? v[i].targets.v : &localhost;
 		size_t n = v[i].targets.n ? v[i].targets.n : 1;
 		for (size_t k = 0; k < n; k++) {
-			if (add(d, &v[i], addr[k], r, e)) continue;
+			if (add(d, job->name, &v[i], addr[k], r, e)) continue;
 			discovery_fini(d);
 			return false;
 		}

@@ -14,7 +14,7 @@
 struct target {
 	struct labels discovered; /* before relabelling */
 	struct labels labels;
-	uint64_t hash;               /* of labels; tells the targets of one path apart on disk */
+	uint64_t hash;               /* of job name and labels; tells the targets of one path apart on disk */
 	const char *pattern;         /* __path__ */
 	struct glob *path, *exclude; /* exclude may be NULL */
 	const char

@@ -50,7 +50,7 @@ struct ledger_file *fileset_add(struct fileset *s, const struct target *t, const
 {
 	struct ledger_file *f = ledger_add(s->env.ledger, clock_rnd(s->env.clock), path);
 
-	f->labels = t->hash;
+	f->target = t->hash;
 	return f;
 }
 
@@ -66,7 +66,7 @@ void fileset_read_newer(struct fileset *s, const struct target *t, const char *p
 		struct ledger_file **files = ledger_files(s->env.ledger, &n);
 		bool known = mtime_ns(st) < since || is_read(s, t, st);
 		for (size_t k = 0; k < n; k++)
-			known |= files[k]->labels == t->hash && files[k]->dev == st->st_dev &&
+			known |= files[k]->target == t->hash && files[k]->dev == st->st_dev &&
 				 files[k]->ino == st->st_ino;
 		int fd = known ? -1 : fileset_open(sib.v[i].path);
 		if (fd >= 0) item_new(s, t, fileset_add(s, t, path), fd, st, true);
@@ -97,7 +97,7 @@ static bool matches(const struct target *t, const char *path)
 static const struct target *target_of(struct fileset *s, const struct ledger_file *f)
 {
 	for (size_t i = 0; i < s->d.n; i++)
-		if (s->d.v[i].hash == f->labels && matches(&s->d.v[i], f->path)) return &s->d.v[i];
+		if (s->d.v[i].hash == f->target && matches(&s->d.v[i], f->path)) return &s->d.v[i];
 	return NULL;
 }
 
@@ -137,7 +137,7 @@ static bool is_current(struct fileset *s, const struct target *t, const char *pa
 	if (stat(path, &st) != 0) return false;
 	for (size_t i = 0; i < n; i++) {
 		const struct ledger_file *f = files[i];
-		if (!f->rotated && f->labels == t->hash && f->ino == st.st_ino && strcmp(f->path, path) == 0)
+		if (!f->rotated && f->target == t->hash && f->ino == st.st_ino && strcmp(f->path, path) == 0)
 			return true;
 	}
 	return false;
@@ -188,7 +188,7 @@ static struct ledger_file *known_file(struct fileset *s, const struct target *t,
 	for (size_t i = 0; i < n; i++) {
 		struct ledger_file *f = files[i];
 		if (f->bound || f->rotated || strcmp(f->path, path) != 0) continue;
-		if (f->labels == t->hash) return f;
+		if (f->target == t->hash) return f;
 		other = f;
 	}
 	return other;
@@ -201,7 +201,7 @@ void fileset_start(struct fileset *s, const struct target *t, const char *path, 
 	if (f) {
 		heed_positions(s, f);
 		if (ledger_file_holds(f, fd, st->st_size)) {
-			f->labels = t->hash;
+			f->target = t->hash;
 			item_new(s, t, f, fd, st, false);
 			return;
 		}

@@ -193,7 +193,7 @@ static void put_file(struct buf *b, const struct ledger_file *f)
 
 	buf_le64(b, f->id);
 	buf_lpstr(b, str_c(f->path));
-	buf_le64(b, f->labels);
+	buf_le64(b, f->target);
 	buf_varint(b, f->dev);
 	buf_varint(b, f->ino);
 	put_print(b, &f->head);
@@ -341,7 +341,7 @@ static bool get_file(struct ledger *l, struct str s)
 		free(c);
 	}
 	int64_t last;
-	bool ok = rd_le64(&s, &f->labels) && rd_varint(&s, &f->dev) && rd_varint(&s, &f->ino) &&
+	bool ok = rd_le64(&s, &f->target) && rd_varint(&s, &f->dev) && rd_varint(&s, &f->ino) &&
 		  get_print(&s, &f->head, LEDGER_HEAD) && get_print(&s, &f->before, LEDGER_TAIL) &&
 		  rd_zigzag(&s, &last) && rd_zigzag(&s, &f->yaml) && rd_zigzag(&s, &f->yaml_before) &&
 		  rd_u8(&s, &rotated) && rd_zigzag(&s, &f->missing_since) && get_cursors(f, &s);

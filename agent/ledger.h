@@ -38,7 +38,7 @@ struct cursor {
 struct ledger_file {
 	uint64_t id;     /* random; names the file in records */
 	char *path;      /* the `filename` label: the path under which it was found */
-	uint64_t labels; /* hash of the target's labels: the same path may be read with several sets */
+	uint64_t target; /* which target (struct target.hash): several may read one path */
 	uint64_t dev, ino;
 	struct print head;   /* first bytes, up to LEDGER_HEAD */
 	struct print before; /* up to LEDGER_TAIL bytes before the smallest cursor */

@@ -18,13 +18,13 @@ static void poll_files(void *ud)
 	struct fileset *s = ud;
 	struct item *it, *next;
 	struct stat st;
-	bool grown = false;
+	bool grown = false, all = s->env.watch && watch_incomplete(s->env.watch);
 
 	for (it = TAILQ_FIRST(&s->all); it; it = next) {
 		next = TAILQ_NEXT(it, all);
 		if (it->rotated) {
 			item_review(s, it);
-		} else if (!it->watched && it->tail->fd >= 0 && fstat(it->tail->fd, &st) == 0 &&
+		} else if ((all || !it->watched) && it->tail->fd >= 0 && fstat(it->tail->fd, &st) == 0 &&
 			   tail_changed(it->tail, &st)) {
 			item_ready(s, it);
 			grown = true;

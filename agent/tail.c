@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define TAIL_BUF_KEPT (8 * TAIL_CHUNK)
+
 /* ---- fingerprints ---- */
 
 static ssize_t read_at(int fd, char *p, size_t n, int64_t off)
@@ -346,6 +348,10 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 	int64_t next, limit;
 
 	if (fstat(t->fd, &st) != 0) return err_errno(e, "%s", t->file->path), TAIL_FAILED;
+	if (rb->cap > TAIL_BUF_KEPT) { /* the longest line was long ago; its batch is done with */
+		free(rb->p);
+		*rb = (struct tail_buf){0};
+	}
 	t->seen_size = st.st_size;
 	t->seen_mtime = mtime_ns(&st);
 	if (st.st_size < t->off) return TAIL_TRUNCATED;

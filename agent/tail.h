@@ -52,7 +52,7 @@ enum tail_result {
 	TAIL_FAILED     /* e says why; trying later may help */
 };
 
-/* Shared by all tails of a thread; grows to the longest line. {0} is ready. */
+/* Shared by all tails of a thread; grows with long lines. {0} is ready; free(p) at the end. */
 struct tail_buf {
 	char *p;
 	size_t cap;

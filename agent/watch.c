@@ -39,7 +39,7 @@ struct watch {
 	pthread_mutex_t lock; /* guards what follows */
 	struct map dirs;      /* struct dir */
 	struct map changed;   /* char *: paths */
-	bool names, overflow, posted, stop, more_dirs;
+	bool names, overflow, posted, stop, more_dirs, incomplete;
 };
 
 /* ---- the thread ---- */
@@ -67,6 +67,7 @@ static void add_dirs(struct watch *w)
 			if (d->failed)
 				log_warn("a directory cannot be watched and is polled", kv_c("dir", d->path),
 					 kv_c("err", strerror(inotifytools_error())));
+			w->incomplete |= d->failed;
 			w->names = true; /* what happened before the watch stood is found by looking */
 		}
 		post(w);
@@ -233,6 +234,14 @@ bool watch_dir(struct watch *w, const char *dir)
 	pthread_mutex_unlock(&w->lock);
 	if (!known && ok) wake(w);
 	return ok;
+}
+
+bool watch_incomplete(struct watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool some = w->incomplete;
+	pthread_mutex_unlock(&w->lock);
+	return some;
 }
 
 struct watch *watch_new(struct loop *l, const struct watch_fns *fns, struct err *e)

@@ -26,5 +26,7 @@ struct watch *watch_new(struct loop *l, const struct watch_fns *fns, struct err 
 void watch_free(struct watch *w); /* the loop must not run again afterwards: a call may be posted */
 /* Watches dir, which must be a real path. Cheap when it is watched already. False: it cannot be; poll. */
 bool watch_dir(struct watch *w, const char *dir);
+/* Some directory turned out not to be watchable (fs.inotify.max_user_watches): poll everything. */
+bool watch_incomplete(struct watch *w);
 
 #endif

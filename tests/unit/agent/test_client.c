@@ -255,6 +255,23 @@ static void limits(void **state)
 	assert_true(dropped(w, "line_too_long") == 1);
 }
 
+static void tenants_are_checked_and_forgotten(void **state)
+{
+	struct world *w = *state;
+
+	start(w);
+	add(w, "a", "evil\r\nX-Other: 1");
+	for (int i = 0; i < 200; i++) {
+		char tenant[16];
+		snprintf(tenant, sizeof tenant, "t%d", i);
+		add(w, "b", tenant);
+	}
+	run_until_done(w);
+	assert_int_equal(w->answers, 200);
+	assert_null(strstr(buf_cstr(&w->log), "evil"));
+	assert_true(dropped(w, "invalid_tenant") == 1);
+}
+
 static void what_was_acknowledged_before_is_not_sent(void **state)
 {
 	struct world *w = *state;
@@ -297,6 +314,7 @@ int main(void)
 		T(gives_up_after_max_retries),
 		T(refusals_are_final),
 		T(limits),
+		T(tenants_are_checked_and_forgotten),
 		T(what_was_acknowledged_before_is_not_sent),
 		T(a_full_queue_says_when_there_is_room),
 	};

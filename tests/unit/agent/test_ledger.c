@@ -38,7 +38,7 @@ static struct ledger_file *fill(struct ledger *l, uint64_t id)
 
 	f->dev = 1;
 	f->ino = 22;
-	f->labels = 333;
+	f->target = 333;
 	f->head = (struct print){100, 4444};
 	f->yaml = 5;
 	ledger_set_cursor(f, "one", 10);
