@@ -93,8 +93,8 @@ static void histograms_are_cumulative(void **state)
 	assert_true(metrics_value(s) == 1e12 + 1e6 + 1002.5);
 	check_exposed(m, "# HELP t_bytes Sizes.\n# TYPE t_bytes histogram\n"
 			 "t_bytes_bucket{op=\"put\",le=\"1\"} 2\nt_bytes_bucket{op=\"put\",le=\"1000\"} 4\n"
-			 "t_bytes_bucket{op=\"put\",le=\"1000000000\"} 5\nt_bytes_bucket{op=\"put\",le=\"+Inf\"} 6\n"
-			 "t_bytes_sum{op=\"put\"} 1000001001002.5\nt_bytes_count{op=\"put\"} 6\n");
+			 "t_bytes_bucket{op=\"put\",le=\"1e+09\"} 5\nt_bytes_bucket{op=\"put\",le=\"+Inf\"} 6\n"
+			 "t_bytes_sum{op=\"put\"} 1.0000010010025e+12\nt_bytes_count{op=\"put\"} 6\n");
 	metrics_free(m);
 	m = metrics_new(&rows[SECONDS], 1);
 	s = metrics_get(m, 0, NULL);
