@@ -5,6 +5,7 @@
 #include "common/codec.h"
 #include "common/net.h"
 #include "common/queue.h"
+#include "common/route.h"
 #include "common/url.h"
 
 #include <errno.h>
@@ -22,9 +23,8 @@
 #define DRAIN_MAX     ((uint64_t)128 << 20) /* of a refused body, read so that the client sees the answer */
 #define GZIP_MIN      1024                  /* smaller answers are sent as they are */
 #define GZIP_LEVEL    1                     /* an answer is read once */
-#define SEGMENTS_MAX  16
-#define TARGET_FREE   ((size_t)4 << 10)         /* a longer request target counts as body in flight */
-#define TARGET_COPIES 3                         /* as sent, decoded, and cut into arguments */
+#define TARGET_FREE   ((size_t)4 << 10)     /* a longer request target counts as body in flight */
+#define TARGET_COPIES 3                     /* as sent, decoded, and cut into arguments */
 #define FLUSH_NS      (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
 #define WAKE_MS       100
 
@@ -62,10 +62,9 @@ struct httpd_req {
 	const char *method; /* the library's, as long as the request */
 	const struct httpd_route *route;
 	struct str target; /* as sent; in mem */
-	struct str path, query;
+	struct str query;
 	struct url_args args;
-	struct str segments[SEGMENTS_MAX]; /* of the path behind the prefix, decoded; the first is empty */
-	size_t nsegments;
+	struct route_path path; /* behind the prefix */
 	struct buf body;
 	size_t reserved; /* of the budget, for body */
 	char from[NET_TEXT];
@@ -259,49 +258,6 @@ static void refuse(struct httpd_req *r, int status, const char *fmt, ...)
 
 /* ---- routes ---- */
 
-/* Cuts the path at its slashes, each part decoded once. False: more parts than any route has. */
-static bool split_path(struct httpd_req *r, struct str path)
-{
-	struct err e = ERR_INIT;
-	bool more = true;
-
-	for (r->nsegments = 0; more; r->nsegments++) {
-		struct str segment;
-
-		if (r->nsegments == SEGMENTS_MAX) return false;
-		more = str_cut(&path, '/', &segment);
-		/* Cannot fail: the whole path was decoded before. */
-		url_decode(&r->mem, segment, false, &r->segments[r->nsegments], &e);
-	}
-	return true;
-}
-
-static bool is_param(struct str part) { return part.n > 2 && part.p[0] == '{'; }
-
-static bool path_matches(const struct httpd_req *r, const char *pattern)
-{
-	struct str pat = str_c(pattern), want;
-	bool more = true;
-
-	for (size_t i = 0; i < r->nsegments; i++) {
-		if (!more) return false;
-		more = str_cut(&pat, '/', &want);
-		if (is_param(want) ? r->segments[i].n == 0 : !str_eq(want, r->segments[i])) return false;
-	}
-	return !more;
-}
-
-static bool lists_method(const char *methods, const char *method)
-{
-	struct str all = str_c(methods), one;
-
-	while (all.n) {
-		str_cut(&all, ' ', &one);
-		if (str_eqc(one, method)) return true;
-	}
-	return false;
-}
-
 static void refuse_method(struct httpd_req *r)
 {
 	struct buf allow = {0};
@@ -309,7 +265,7 @@ static void refuse_method(struct httpd_req *r)
 	for (size_t i = 0; i < r->h->conf.nroutes; i++) {
 		struct str methods = str_c(r->h->conf.routes[i].methods), one;
 
-		if (!path_matches(r, r->h->conf.routes[i].path)) continue;
+		if (!route_matches(r->h->conf.routes[i].path, &r->path)) continue;
 		while (methods.n) {
 			str_cut(&methods, ' ', &one);
 			buf_printf(&allow, "%s%.*s", allow.n ? ", " : "", STR_ARG(one));
@@ -323,7 +279,7 @@ static void refuse_method(struct httpd_req *r)
 /* Splits the target and finds the route. False: refused. */
 static bool find_route(struct httpd_req *r)
 {
-	struct str raw, prefix = str_c(r->h->prefix);
+	struct str raw, decoded, prefix = str_c(r->h->prefix);
 	struct err e = ERR_INIT;
 	bool ours;
 
@@ -331,17 +287,18 @@ static bool find_route(struct httpd_req *r)
 	str_cut(&r->query, '?', &raw);
 	ours = str_starts(raw, prefix);
 	if (ours) raw = str_from(raw, prefix.n);
-	if (!url_decode(&r->mem, raw, false, &r->path, &e)) {
+	/* As a whole first: an escape that a slash breaks is refused, known path or not. */
+	if (!url_decode(&r->mem, raw, false, &decoded, &e)) {
 		refuse(r, 400, "%s", e.msg);
 		return false;
 	}
-	ours = ours && split_path(r, raw);
+	ours = ours && route_split(&r->mem, raw, &r->path);
 	for (size_t i = 0; ours && i < r->h->conf.nroutes; i++) {
 		const struct httpd_route *route = &r->h->conf.routes[i];
 
-		if (!path_matches(r, route->path)) continue;
+		if (!route_matches(route->path, &r->path)) continue;
 		r->route = route;
-		if (lists_method(route->methods, r->method)) return true;
+		if (route_takes(route->methods, r->method)) return true;
 	}
 	if (r->route)
 		refuse_method(r);
@@ -651,21 +608,13 @@ static void *watch(void *ud)
 /* ---- what a handler asks ---- */
 
 const char *httpd_method(const struct httpd_req *r) { return r->method; }
-struct str httpd_path(const struct httpd_req *r) { return r->path; }
 struct str httpd_body(const struct httpd_req *r) { return buf_view(&r->body); }
 struct str httpd_peer(const struct httpd_req *r) { return str_c(r->from); }
-bool httpd_cancelled(const struct httpd_req *r) { return atomic_load(&r->cancelled); }
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
 
 struct str httpd_param(const struct httpd_req *r, const char *name)
 {
-	struct str pat = str_c(r->route->path), part;
-
-	for (size_t i = 0; i < r->nsegments; i++) {
-		str_cut(&pat, '/', &part);
-		if (is_param(part) && str_eqc(str_sub(part, 1, part.n - 1), name)) return r->segments[i];
-	}
-	return STR_NULL;
+	return route_param(r->route->path, &r->path, name);
 }
 
 struct str httpd_arg(const struct httpd_req *r, const char *name)

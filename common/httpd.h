@@ -5,7 +5,7 @@
  * anything is allocated, else 503 naming larch.memory_limit) and hand the request to a worker pool,
  * suspending the connection. A handler runs on a worker and answers with httpd_reply(), then or later,
  * from any thread: exactly once per request. The server's own watcher notices peers that hang up and
- * sets httpd_cancelled() (a peer that only shuts down its sending side looks the same, and is answered if the
+ * sets httpd_cancel_flag() (a peer that only shuts down its sending side looks the same, and is answered if the
  * handler does not mind).
  * Unknown paths: 404 "404 page not found\n"; a known path with another method: 405, empty, with Allow.
  * A broken percent escape: 400 in Go's words. A refused body is read over (up to 128 MiB), so that the
@@ -57,7 +57,6 @@ void httpd_stop(struct httpd *h, int64_t drain_ns);
 
 /* Everything below borrows from the request and is valid until its reply. Absent: .p == NULL. */
 const char *httpd_method(const struct httpd_req *r);
-struct str httpd_path(const struct httpd_req *r);                    /* decoded, prefix removed */
 struct str httpd_param(const struct httpd_req *r, const char *name); /* {name} of the path, decoded */
 struct str httpd_arg(const struct httpd_req *r,
 		     const char *name); /* first of the form body, else of the query string: Go's order */
@@ -66,8 +65,7 @@ size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out,
 struct str httpd_header(const struct httpd_req *r, const char *name);
 struct str httpd_body(const struct httpd_req *r);
 struct str httpd_peer(const struct httpd_req *r); /* "127.0.0.1:4711" */
-bool httpd_cancelled(const struct httpd_req *r);
-/* For checks deep in a query that must not know httpd: points at the flag, valid until the reply. */
+/* Set once the client is gone, for checks deep in a query that must not know httpd; valid until the reply. */
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r);
 
 void httpd_header_add(struct httpd_req *r, const char *name, const char *value); /* of the answer; before the reply */
