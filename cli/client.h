@@ -14,8 +14,8 @@ void client_arg_i64(struct buf *query, const char *name, int64_t value);
 #define CLIENT_ANSWER_MAX ((size_t)128 << 20)
 bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e);
 
-/* POST to /loki/api/v1/push. When the server cannot be reached, is busy or fails (429, 5xx), tries again, for
- * about half a minute. */
+/* POST to /loki/api/v1/push. When the server cannot be reached, is busy or fails (429, 5xx), tries again
+ * five times, over some 15 seconds. */
 bool client_push(struct cli *c, const char *content_type, struct str body, struct err *e);
 
 #endif

@@ -158,7 +158,7 @@ const struct cli_command cmd_push = {
 	.help = "Every line becomes an entry of one stream, at the time it is read. Lines are sent once 1 MiB has\n"
 		"gathered, nothing came for a second, or the input ends. When the server is away, pushes are tried "
 		"again for\n"
-		"half a minute; exit code 0 says that the server has taken every line.\n",
+		"some 15 seconds; exit code 0 says that the server has taken every line.\n",
 	.examples = "  # a file, by labels\n"
 		    "  larchctl push --label app=backup --label host=web1 <backup.log\n"
 		    "  # what a program says, as it runs, by a selector\n"

@@ -21,8 +21,8 @@ static bool unix_time(struct str s, int64_t *ns)
 	int64_t v;
 
 	if (str_to_i64(s, &v)) {
-		*ns = s.n <= SECONDS_DIGITS ? v * UNITS_SEC : v;
-		return true;
+		*ns = v;
+		return s.n > SECONDS_DIGITS || !__builtin_mul_overflow(v, UNITS_SEC, ns);
 	}
 	if (str_chr(s, '.') < 0 || !str_to_f64(s, &seconds) || !(fabs(seconds) < 9e9)) return false;
 	*ns = (int64_t)floor(seconds) * UNITS_SEC + llround((seconds - floor(seconds)) * 1e6) * UNITS_US;

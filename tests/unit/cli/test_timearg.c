@@ -43,8 +43,8 @@ static void reads_times(void **state)
 
 static void refuses_other_texts(void **state)
 {
-	static const char *const rows[] = {"",      "yesterday", "2026-13-01",       "-5m",
-					   "1e300", "10:00",     "2026-11-01 10:00", "."};
+	static const char *const rows[] = {"",      "yesterday",        "2026-13-01", "-5m",       "1e300",
+					   "10:00", "2026-11-01 10:00", ".",          "9999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
