@@ -16,19 +16,19 @@ struct type {
 
 /* One change of a footer such as "CET-1CEST,M3.5.0,M10.5.0/3". */
 struct change {
-	char kind;          /* 'M' month.week.day, 'J' Julian without leap days, 'N' day of year from 0 */
+	char kind; /* 'M' month.week.day, 'J' Julian without leap days, 'N' day of year from 0 */
 	int month, week, day;
-	int32_t at;         /* wall clock seconds after midnight */
+	int32_t at; /* wall clock seconds after midnight */
 };
 
 struct tz {
-	int64_t *when;      /* n transitions, ascending */
-	uint8_t *which;     /* type from then on */
+	int64_t *when;  /* n transitions, ascending */
+	uint8_t *which; /* type from then on */
 	size_t n;
 	struct type *types;
 	size_t ntypes;
 	char *abbrs;
-	bool rules;         /* the footer has a daylight saving rule */
+	bool rules;           /* the footer has a daylight saving rule */
 	struct type std, dst; /* of the footer */
 	char std_abbr[16], dst_abbr[16];
 	bool footer;
@@ -50,7 +50,9 @@ static bool footer_name(struct str *s, char out[16])
 	size_t n = 0;
 	bool quoted = s->n && s->p[0] == '<';
 	if (quoted) *s = str_from(*s, 1);
-	while (n < s->n && (quoted ? s->p[n] != '>' : (s->p[n] >= 'A' && s->p[n] <= 'Z') || (s->p[n] >= 'a' && s->p[n] <= 'z'))) n++;
+	while (n < s->n &&
+	       (quoted ? s->p[n] != '>' : (s->p[n] >= 'A' && s->p[n] <= 'Z') || (s->p[n] >= 'a' && s->p[n] <= 'z')))
+		n++;
 	if (n == 0 || n >= 16 || (quoted && n == s->n)) return false;
 	memcpy(out, s->p, n);
 	out[n] = 0;
@@ -92,7 +94,8 @@ static bool footer_change(struct str *s, struct change *c)
 	if (!footer_char(s, ',')) return false;
 	c->kind = footer_char(s, 'M') ? 'M' : footer_char(s, 'J') ? 'J' : 'N';
 	if (c->kind == 'M') {
-		if (!footer_int(s, &c->month) || !footer_char(s, '.') || !footer_int(s, &c->week) || !footer_char(s, '.') || !footer_int(s, &c->day))
+		if (!footer_int(s, &c->month) || !footer_char(s, '.') || !footer_int(s, &c->week) ||
+		    !footer_char(s, '.') || !footer_int(s, &c->day))
 			return false;
 		if (c->month < 1 || c->month > 12 || c->week < 1 || c->week > 5 || c->day > 6) return false;
 	} else if (!footer_int(s, &c->day)) {
@@ -170,8 +173,10 @@ static struct tz_rule footer_at(const struct tz *z, int64_t utc, int64_t from)
 static bool parse_block(struct tz *z, struct str s, size_t width, size_t *used)
 {
 	if (s.n < 44) return false;
-	size_t isutc = be32(s.p + 20), isstd = be32(s.p + 24), leap = be32(s.p + 28), times = be32(s.p + 32), types = be32(s.p + 36), chars = be32(s.p + 40);
-	if (times > 10000 || types > 256 || chars > 10000 || leap > 10000 || isutc > 256 || isstd > 256 || types == 0) return false;
+	size_t isutc = be32(s.p + 20), isstd = be32(s.p + 24), leap = be32(s.p + 28), times = be32(s.p + 32),
+	       types = be32(s.p + 36), chars = be32(s.p + 40);
+	if (times > 10000 || types > 256 || chars > 10000 || leap > 10000 || isutc > 256 || isstd > 256 || types == 0)
+		return false;
 	size_t need = 44 + times * (width + 1) + types * 6 + chars + leap * (width + 4) + isstd + isutc;
 	*used = need;
 	if (s.n < need) return false;
@@ -231,8 +236,10 @@ struct tz *tz_new(struct str name, struct err *e)
 	if (local && env) name = str_c(env[0] == ':' ? env + 1 : env);
 	if (local && env && (name.n == 0 || str_eqc(name, "UTC"))) return z;
 	bool ok = name_is_safe(name);
-	if (local && !env) buf_c(&path, "/etc/localtime");
-	else buf_printf(&path, "/usr/share/zoneinfo/%.*s", STR_ARG(name));
+	if (local && !env)
+		buf_c(&path, "/etc/localtime");
+	else
+		buf_printf(&path, "/usr/share/zoneinfo/%.*s", STR_ARG(name));
 	ok = ok && fs_read_file(&fs_real, buf_cstr(&path), TZ_FILE_MAX, &data, &read) && parse_tzif(z, buf_view(&data));
 	buf_free(&path);
 	buf_free(&data);
@@ -264,8 +271,10 @@ struct tz_rule tz_at(const struct tz *z, int64_t utc)
 	size_t lo = 0, hi = z->n; /* when[lo] <= utc < when[hi] */
 	while (hi - lo > 1) {
 		size_t mid = lo + (hi - lo) / 2;
-		if (z->when[mid] <= utc) lo = mid;
-		else hi = mid;
+		if (z->when[mid] <= utc)
+			lo = mid;
+		else
+			hi = mid;
 	}
 	if (hi == z->n && z->footer) return footer_at(z, utc, z->when[lo]);
 	const struct type *t = &z->types[z->which[lo]];
