@@ -151,7 +151,6 @@ static void put_le(struct buf *b, uint64_t v, size_t n)
 }
 
 void buf_u8(struct buf *b, uint8_t v) { buf_ch(b, (char)v); }
-void buf_le16(struct buf *b, uint16_t v) { put_le(b, v, 2); }
 void buf_le32(struct buf *b, uint32_t v) { put_le(b, v, 4); }
 void buf_le64(struct buf *b, uint64_t v) { put_le(b, v, 8); }
 
@@ -186,14 +185,6 @@ bool rd_u8(struct str *s, uint8_t *v)
 	uint64_t w;
 	if (!get_le(s, &w, 1)) return false;
 	*v = (uint8_t)w;
-	return true;
-}
-
-bool rd_le16(struct str *s, uint16_t *v)
-{
-	uint64_t w;
-	if (!get_le(s, &w, 2)) return false;
-	*v = (uint16_t)w;
 	return true;
 }
 

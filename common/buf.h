@@ -49,7 +49,6 @@ void buf_insert(struct buf *b, size_t at, const void *p, size_t n);
 
 /* Little-endian and LEB128 encodings, as used on disk and wire. */
 void buf_u8(struct buf *b, uint8_t v);
-void buf_le16(struct buf *b, uint16_t v);
 void buf_le32(struct buf *b, uint32_t v);
 void buf_le64(struct buf *b, uint64_t v);
 void buf_varint(struct buf *b, uint64_t v);       /* unsigned LEB128 (protobuf varint) */
@@ -58,7 +57,6 @@ void buf_lpstr(struct buf *b, struct str s);      /* varint length, bytes */
 
 /* Reads the same from a slice that it shortens. False: not enough bytes, or a varint over 10 bytes / 64 bits. */
 bool rd_u8(struct str *s, uint8_t *v);
-bool rd_le16(struct str *s, uint16_t *v);
 bool rd_le32(struct str *s, uint32_t *v);
 bool rd_le64(struct str *s, uint64_t *v);
 bool rd_varint(struct str *s, uint64_t *v);

@@ -280,29 +280,16 @@ static bool raw_expand(struct str in, size_t max, struct buf *out, struct err *e
 /* ---- the table ---- */
 
 static const struct {
-	const char *name;
 	bool (*compress)(int level, struct str in, struct buf *out, struct err *e);
 	bool (*expand)(struct str in, size_t max, struct buf *out, struct err *e);
 } codecs[] = {
-	[CODEC_NONE] = {"none", copy, copy_expand},
-	[CODEC_SNAPPY] = {"snappy", snappy_compress_to, snappy_expand},
-	[CODEC_ZSTD] = {"zstd", zstd_compress, zstd_expand},
-	[CODEC_GZIP] = {"gzip", gzip_compress, gzip_expand},
-	[CODEC_ZLIB] = {"zlib", zlib_compress_to, zlib_expand_to},
-	[CODEC_DEFLATE] = {"deflate", raw_compress, raw_expand},
+	[CODEC_NONE] = {copy, copy_expand},
+	[CODEC_SNAPPY] = {snappy_compress_to, snappy_expand},
+	[CODEC_ZSTD] = {zstd_compress, zstd_expand},
+	[CODEC_GZIP] = {gzip_compress, gzip_expand},
+	[CODEC_ZLIB] = {zlib_compress_to, zlib_expand_to},
+	[CODEC_DEFLATE] = {raw_compress, raw_expand},
 };
-
-const char *codec_name(enum codec c) { return codecs[c].name; }
-
-bool codec_by_name(struct str name, enum codec *out)
-{
-	for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) {
-		if (!str_eqc(name, codecs[i].name)) continue;
-		*out = (enum codec)i;
-		return true;
-	}
-	return false;
-}
 
 bool codec_compress(enum codec c, int level, struct str in, struct buf *out, struct err *e)
 {

@@ -14,8 +14,6 @@
 
 enum codec { CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_GZIP, CODEC_ZLIB, CODEC_DEFLATE };
 
-const char *codec_name(enum codec c);
-bool codec_by_name(struct str name, enum codec *out); /* "gzip", "snappy", … ; false: unknown */
 /* level 0: the codec's default. */
 bool codec_compress(enum codec c, int level, struct str in, struct buf *out, struct err *e);
 bool codec_expand(enum codec c, struct str in, size_t max, struct buf *out, struct err *e);

@@ -3,7 +3,7 @@
  *
  * A fallible function returns bool (or a pointer) and fills *e only when it fails;
  * e is never NULL. The text says what is wrong, with which value, and what to do.
- * A code exists only where some caller behaves differently; err_table() maps each to an
+ * A code exists only where some caller behaves differently; err_info() maps each to an
  * HTTP status, to retry-or-drop and to a log level. Wrap on the way up with err_wrap(),
  * log once where the error stops. Plain data: no ownership, any thread. */
 #ifndef LARCH_COMMON_ERR_H

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- the kernel's operations ---- */
@@ -245,19 +244,7 @@ bool fs_replace(struct fs *fs, const char *path, struct str data, mode_t mode, s
 	return ok && sync_parent(fs, path, e);
 }
 
-bool fs_create_new(struct fs *fs, const char *path, struct str data, mode_t mode, struct err *e)
-{
-	char *temp = write_temp(fs, path, data, mode, false, e);
-	if (!temp) return false;
-	int r;
-	RETRY(r, fs->link(fs, temp, path));
-	bool ok = r == 0 || err_errno(e, "create %s", path);
-	fs->unlink(fs, temp); /* a name that stays behind does no harm */
-	free(temp);
-	return ok && sync_parent(fs, path, e);
-}
-
-/* ---- directories, space, locks ---- */
+/* ---- directories and locks ---- */
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
@@ -296,12 +283,6 @@ void fs_path(struct buf *out, const char *dir, const char *name)
 	if (out->n && out->p[out->n - 1] != '/') buf_ch(out, '/');
 	buf_c(out, name);
 	buf_cstr(out);
-}
-
-uint64_t fs_free_bytes(const char *path)
-{
-	struct statvfs v;
-	return statvfs(path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
 int fs_lock(const char *dir, const char *name, struct err *e)

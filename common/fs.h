@@ -48,9 +48,6 @@ bool fs_read_file(struct fs *fs, const char *path, size_t max, struct buf *out, 
  * only when the directory sync fails the new one stands, perhaps not for long. A crash may leave a temp file,
  * `path.<16 hex digits>.tmp`. */
 bool fs_replace(struct fs *fs, const char *path, struct str data, mode_t mode, struct err *e);
-/* Creates path with the bytes only if it is absent (temp file, sync, link(2), directory sync): ERR_EXISTS.
- * After a failed directory sync the file may be there. */
-bool fs_create_new(struct fs *fs, const char *path, struct str data, mode_t mode, struct err *e);
 /* Names in dir (no "." and ".."), sorted, each NUL-terminated. Free with fs_list_free. */
 struct fs_list {
 	char **v;
@@ -59,7 +56,6 @@ struct fs_list {
 bool fs_list(const char *dir, struct fs_list *out, struct err *e);
 void fs_list_free(struct fs_list *l);
 void fs_path(struct buf *out, const char *dir, const char *name); /* dir/name, cleared first, NUL behind */
-uint64_t fs_free_bytes(const char *path);                         /* for unprivileged users; UINT64_MAX when unknown */
 
 /* Exclusive lock on dir/name, kept until the process ends or fs_unlock. ERR_EXISTS: another holds it. */
 int fs_lock(const char *dir, const char *name, struct err *e);

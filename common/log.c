@@ -89,14 +89,6 @@ static void put_pair(struct buf *b, const struct log_kv *kv, bool json)
 	switch (kv->kind) {
 	case LOG_KV_STR: put_str(b, kv->s, json); break;
 	case LOG_KV_I64: buf_i64(b, kv->i); break;
-	case LOG_KV_F64:
-		buf_f64_g(&text, kv->f);
-		/* JSON has no words for infinities and NaN. */
-		if (text.p[text.n - 1] > '9')
-			put_str(b, buf_view(&text), json);
-		else
-			buf_str(b, buf_view(&text));
-		break;
 	case LOG_KV_DUR:
 		units_dur_go_print(&text, kv->i);
 		put_str(b, buf_view(&text), json);

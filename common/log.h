@@ -15,10 +15,9 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 struct log_kv {
 	const char *key;
-	enum { LOG_KV_STR, LOG_KV_I64, LOG_KV_F64, LOG_KV_DUR } kind;
+	enum { LOG_KV_STR, LOG_KV_I64, LOG_KV_DUR } kind;
 	struct str s;
 	int64_t i;
-	double f;
 };
 
 static inline struct log_kv kv_str(const char *k, struct str v)
@@ -29,10 +28,6 @@ static inline struct log_kv kv_c(const char *k, const char *v) { return kv_str(k
 static inline struct log_kv kv_i(const char *k, int64_t v)
 {
 	return (struct log_kv){.key = k, .kind = LOG_KV_I64, .i = v};
-}
-static inline struct log_kv kv_f(const char *k, double v)
-{
-	return (struct log_kv){.key = k, .kind = LOG_KV_F64, .f = v};
 }
 static inline struct log_kv kv_dur(const char *k, int64_t ns)
 {
@@ -64,7 +59,7 @@ enum log_level log_get_level(void);
 bool log_level_parse(struct str s, enum log_level *out); /* debug info warn error */
 const char *log_level_name(enum log_level l);
 void log_set_json(bool on);
-void log_set_fd(int fd);              /* default 2 */
+void log_set_fd(int fd);              /* for tests; default 2 */
 void log_set_clock(struct clock *c);  /* for tests; default clock_real */
 uint64_t log_count(enum log_level l); /* lines asked for so far, suppressed ones included */
 

@@ -35,8 +35,8 @@ struct hook {
 };
 
 struct metrics {
-	pthread_mutex_t mutex;  /* the families' maps and the hooks */
-	pthread_mutex_t expose; /* one exposure at a time; taken before mutex */
+	pthread_mutex_t mutex;  /* the families' maps */
+	pthread_mutex_t expose; /* one exposure at a time, and the hooks; taken before mutex */
 	struct family *families;
 	size_t n;
 	struct hook *hooks;

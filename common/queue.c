@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct queue {
 	pthread_mutex_t mutex;
@@ -19,13 +18,9 @@ struct queue *queue_new(size_t cap)
 {
 	if (cap == 0) cap = 1;
 	struct queue *q = mem_zalloc(sizeof *q + cap * sizeof q->v[0]);
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&q->mutex, NULL);
-	pthread_cond_init(&q->not_empty, &attr);
-	pthread_cond_init(&q->not_full, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&q->not_empty, NULL);
+	pthread_cond_init(&q->not_full, NULL);
 	q->cap = cap;
 	return q;
 }
@@ -39,11 +34,11 @@ void queue_free(struct queue *q)
 	free(q);
 }
 
-static bool push(struct queue *q, void *item, bool wait)
+bool queue_push(struct queue *q, void *item)
 {
 	pthread_mutex_lock(&q->mutex);
-	while (wait && !q->closed && q->n == q->cap) pthread_cond_wait(&q->not_full, &q->mutex);
-	bool taken = !q->closed && q->n < q->cap;
+	while (!q->closed && q->n == q->cap) pthread_cond_wait(&q->not_full, &q->mutex);
+	bool taken = !q->closed;
 	if (taken) {
 		q->v[(q->head + q->n++) % q->cap] = item;
 		pthread_cond_signal(&q->not_empty);
@@ -52,16 +47,11 @@ static bool push(struct queue *q, void *item, bool wait)
 	return taken;
 }
 
-bool queue_push(struct queue *q, void *item) { return push(q, item, true); }
-bool queue_try_push(struct queue *q, void *item) { return push(q, item, false); }
-
-void *queue_pop_until(struct queue *q, int64_t mono_ns)
+void *queue_pop(struct queue *q)
 {
 	void *item = NULL;
-	struct timespec deadline = {mono_ns / 1000000000, mono_ns % 1000000000};
 	pthread_mutex_lock(&q->mutex);
-	while (q->n == 0 && !q->closed && mono_ns > 0)
-		if (pthread_cond_timedwait(&q->not_empty, &q->mutex, &deadline) != 0) break;
+	while (q->n == 0 && !q->closed) pthread_cond_wait(&q->not_empty, &q->mutex);
 	if (q->n) {
 		item = q->v[q->head];
 		q->head = (q->head + 1) % q->cap;
@@ -72,9 +62,6 @@ void *queue_pop_until(struct queue *q, int64_t mono_ns)
 	return item;
 }
 
-void *queue_pop(struct queue *q) { return queue_pop_until(q, INT64_MAX); }
-void *queue_try_pop(struct queue *q) { return queue_pop_until(q, 0); }
-
 void queue_close(struct queue *q)
 {
 	pthread_mutex_lock(&q->mutex);
@@ -82,12 +69,4 @@ void queue_close(struct queue *q)
 	pthread_cond_broadcast(&q->not_empty);
 	pthread_cond_broadcast(&q->not_full);
 	pthread_mutex_unlock(&q->mutex);
-}
-
-size_t queue_len(struct queue *q)
-{
-	pthread_mutex_lock(&q->mutex);
-	size_t n = q->n;
-	pthread_mutex_unlock(&q->mutex);
-	return n;
 }

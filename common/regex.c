@@ -416,8 +416,6 @@ bool regex_exec(const struct regex *re, struct str s, size_t start, struct regex
 size_t regex_groups(const struct regex *re) { return re->ast.n_groups; }
 struct str regex_group_name(const struct regex *re, size_t i) { return re->ast.name[i]; }
 struct str regex_source(const struct regex *re) { return re->source; }
-bool regex_matches_empty(const struct regex *re) { return regex_match(re, STR("")); }
-
 ssize_t regex_group_index(const struct regex *re, struct str name)
 {
 	for (size_t i = 1; name.n && i <= re->ast.n_groups; i++)

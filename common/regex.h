@@ -39,7 +39,6 @@ size_t regex_groups(const struct regex *re);                        /* capture g
 struct str regex_group_name(const struct regex *re, size_t i);      /* 1-based; n == 0: unnamed */
 ssize_t regex_group_index(const struct regex *re, struct str name); /* first such group or -1 */
 struct str regex_source(const struct regex *re);
-bool regex_matches_empty(const struct regex *re); /* regex_match(re, "") */
 /* If the pattern is equivalent to a set of whole literals (a|b|c, ab(c|d), [ab]; no icase), calls fn for
  * each and returns true; more than 128 literals count as not a set. For postings lookups. */
 bool regex_literals(const struct regex *re, void (*fn)(struct str lit, void *ud), void *ud);

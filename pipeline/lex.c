@@ -20,7 +20,6 @@ static const struct {
 #undef TOK
 };
 
-const char *tok_text(enum tok_kind kind) { return kinds[kind].text; }
 const char *tok_name(enum tok_kind kind) { return kinds[kind].how == F ? kinds[kind].name : kinds[kind].text; }
 
 /* ---- errors ---- */

@@ -69,8 +69,6 @@ bool lex_fail(struct lex *lx, const char *fmt, ...) __attribute__((format(printf
 bool lex_fail_nowhere(struct lex *lx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* How messages name a kind: "IDENTIFIER", "=~", "RATE", "$end". */
 const char *tok_name(enum tok_kind kind);
-/* The text of a symbol or word ("=~", "rate"), for printing; classes give their name. */
-const char *tok_text(enum tok_kind kind);
 /* Puts "parse error at line L, col C: " or "parse error : " before the text, once, by the place in *e. */
 bool lex_wrap(struct err *e);
 

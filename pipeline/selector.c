@@ -59,7 +59,8 @@ void matcher_print(struct buf *b, const struct matcher *m)
 	buf_quote(b, m->value);
 }
 
-bool matcher_parse(struct lex *lx, unsigned flags, struct matcher *m)
+/* IDENTIFIER op STRING */
+static bool parse_matcher(struct lex *lx, struct matcher *m)
 {
 	struct str name = lx->tok.text, value;
 	struct err e = ERR_INIT;
@@ -69,7 +70,7 @@ bool matcher_parse(struct lex *lx, unsigned flags, struct matcher *m)
 	lex_next(lx);
 	value = lx->tok.str;
 	if (!lex_expect(lx, TOK_STRING)) return false;
-	return matcher_init(m, op, name, value, flags, &e) || lex_fail_nowhere(lx, "%s", e.msg);
+	return matcher_init(m, op, name, value, REGEX_DOTALL, &e) || lex_fail_nowhere(lx, "%s", e.msg);
 }
 
 /* Up to "}"; *s holds what was read even on failure. */
@@ -81,7 +82,7 @@ static bool parse_matchers(struct lex *lx, struct selector *s)
 	if (lx->tok.kind != TOK_IDENT) return lex_unexpected(lx, TOK_IDENT, TOK_RBRACE);
 	do {
 		struct matcher m;
-		if (!matcher_parse(lx, REGEX_DOTALL, &m)) return false;
+		if (!parse_matcher(lx, &m)) return false;
 		*ARENA_PUSH(lx->a, s->v, s->n, cap) = m;
 	} while (lex_accept(lx, TOK_COMMA));
 	return lex_accept(lx, TOK_RBRACE) || lex_unexpected(lx, TOK_RBRACE, TOK_COMMA);

@@ -35,8 +35,6 @@ bool match_op_of(enum tok_kind kind, enum match_op *op);           /* TOK_EQ, TO
 /* name="value", the value Go-quoted. */
 void matcher_print(struct buf *b, const struct matcher *m);
 
-/* One matcher: IDENTIFIER op STRING, with the given regex flags. */
-bool matcher_parse(struct lex *lx, unsigned flags, struct matcher *m);
 /* From "{" to "}". On false, nothing is left to free and the error is in the lexer's err. */
 bool selector_parse(struct lex *lx, struct selector *s);
 void selector_fini(struct selector *s);

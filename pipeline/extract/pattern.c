@@ -153,12 +153,3 @@ struct str pattern_needle(const struct pattern *p)
 		if (!p->v[i].capture && p->v[i].text.n > best.n) best = p->v[i].text;
 	return best;
 }
-
-size_t pattern_captures(const struct pattern *p) { return p->named; }
-
-struct str pattern_capture_name(const struct pattern *p, size_t i)
-{
-	for (size_t k = 0; k < p->n; k++)
-		if (p->v[k].capture && !is_unnamed(&p->v[k]) && i-- == 0) return p->v[k].text;
-	return STR_NULL;
-}

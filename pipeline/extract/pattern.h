@@ -24,7 +24,5 @@ void extract_pattern(const struct pattern *p, struct str line, struct extract *x
 bool pattern_match(const struct pattern *p, struct str line);
 /* The longest literal of the pattern: every line that pattern_match() takes contains it. n == 0: none. */
 struct str pattern_needle(const struct pattern *p);
-size_t pattern_captures(const struct pattern *p);                   /* named ones */
-struct str pattern_capture_name(const struct pattern *p, size_t i); /* 0-based */
 
 #endif

@@ -88,18 +88,6 @@ static void replace_keeps_the_mode(void **state)
 	assert_int_equal(names_in(p->dir), 1);
 }
 
-static void create_new_never_overwrites(void **state)
-{
-	struct place *p = *state;
-	struct err e = ERR_INIT;
-	MUST(fs_create_new(&fs_real, p->file.p, STR("first"), 0644, must));
-	assert_false(fs_create_new(&fs_real, p->file.p, STR("second"), 0644, &e));
-	assert_int_equal(e.code, ERR_EXISTS);
-	assert_non_null(strstr(e.msg, p->file.p));
-	check_content(p->file.p, "first");
-	assert_int_equal(names_in(p->dir), 1);
-}
-
 /* Fails every operation in turn until one run meets no fault any more. */
 static void every_fault_in_replace(void **state)
 {
@@ -126,30 +114,6 @@ static void every_fault_in_replace(void **state)
 			assert_true(e.code == ERR_IO || e.code == ERR_NO_SPACE);
 			assert_non_null(strstr(e.msg, p->dir));
 			assert_true(nth <= 6);
-		}
-	}
-}
-
-static void every_fault_in_create_new(void **state)
-{
-	struct place *p = *state;
-	static const int errors[] = {EIO, ENOSPC, 0};
-	for (size_t k = 0; k < COUNT(errors); k++) {
-		bool ok = false;
-		for (long nth = 1; !ok; nth++) {
-			struct fs_fault f;
-			struct err e = ERR_INIT;
-			fs_fault_init(&f, &fs_real);
-			f.ops = FS_OP_ALL & ~(unsigned)FS_OP_UNLINK;
-			f.count = nth;
-			f.error = errors[k];
-			f.sticky = nth % 2;
-			ok = fs_create_new(&f.base, p->file.p, STR("new content"), 0644, &e);
-			assert_int_equal(ok, f.seen < nth);
-			assert_int_equal(names_in(p->dir), nth <= 4 ? 0 : 1);
-			if (nth > 4) check_content(p->file.p, "new content");
-			MUST(fs_unlink(&fs_real, p->file.p, must));
-			assert_true(ok || e.code == ERR_IO || e.code == ERR_NO_SPACE);
 		}
 	}
 }
@@ -292,8 +256,6 @@ static void directories(void **state)
 	fs_path(&path, "/", "x");
 	check_text(path.p, "/x");
 	buf_free(&path);
-	assert_true(fs_free_bytes(p->dir) > 0);
-	assert_true(fs_free_bytes("/nonexistent/x") == UINT64_MAX);
 }
 
 static void names_come_and_go(void **state)
@@ -335,8 +297,8 @@ static void one_lock_at_a_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(replace_keeps_the_mode), T(create_new_never_overwrites),
-		T(every_fault_in_replace), T(every_fault_in_create_new),
+		T(replace_keeps_the_mode),
+		T(every_fault_in_replace),
 		T(faults_count_and_stick), T(short_and_interrupted_calls_go_on),
 		T(reading_whole_files),    T(directories),
 		T(names_come_and_go),      T(one_lock_at_a_time),

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/queue.h"
 
-#include "common/clock.h"
 #include "tests/unit/check.h"
 
 #include <pthread.h>
 
 static int items[1000];
 
-static void fifo_and_bounds(void **state)
+static void fifo(void **state)
 {
 	(void)state;
 	struct queue *q = queue_new(3);
-	assert_null(queue_try_pop(q));
-	assert_null(queue_pop_until(q, clock_mono(&clock_real) + 1000000));
 	for (int round = 0; round < 5; round++) { /* around the ring */
-		for (int i = 0; i < 3; i++) assert_true(queue_try_push(q, &items[i]));
-		assert_false(queue_try_push(q, &items[3]));
-		assert_int_equal(queue_len(q), 3);
-		for (int i = 0; i < 2; i++) assert_ptr_equal(queue_pop(q), &items[i]);
-		assert_ptr_equal(queue_pop_until(q, 0), &items[2]); /* what is there comes whatever the deadline */
+		for (int i = 0; i < 3; i++) assert_true(queue_push(q, &items[i]));
+		for (int i = 0; i < 3; i++) assert_ptr_equal(queue_pop(q), &items[i]);
 	}
 	queue_free(q);
 }
@@ -31,10 +25,8 @@ static void closing_lets_the_rest_out(void **state)
 	assert_true(queue_push(q, &items[0]));
 	queue_close(q);
 	assert_false(queue_push(q, &items[1]));
-	assert_false(queue_try_push(q, &items[1]));
 	assert_ptr_equal(queue_pop(q), &items[0]);
 	assert_null(queue_pop(q));
-	assert_null(queue_pop_until(q, INT64_MAX));
 	queue_free(q);
 }
 
@@ -83,7 +75,7 @@ static void closing_wakes_a_producer(void **state)
 	pthread_t t;
 	void *r;
 	pthread_create(&t, NULL, produce, q);
-	while (queue_len(q) == 0) continue;
+	assert_ptr_equal(queue_pop(q), &items[0]); /* it runs, and has 999 more for a queue of one */
 	queue_close(q);
 	pthread_join(t, &r);
 	assert_null(r);
@@ -94,7 +86,7 @@ static void closing_wakes_a_producer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fifo_and_bounds),
+		cmocka_unit_test(fifo),
 		cmocka_unit_test(closing_lets_the_rest_out),
 		cmocka_unit_test(threads_meet),
 		cmocka_unit_test(closing_wakes_a_producer),
