@@ -146,7 +146,8 @@ struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct
 		.order = order,
 		.want = t->columns,
 		.filters = p->filters,
-		.cancel = &q->stop,
+		/* A scan may look at much before it has a batch: there the client's own flag counts most. */
+		.cancel = q->in->cancel ? q->in->cancel : &q->stop,
 		.deadline_mono = q->deadline_mono,
 	};
 	struct scan *sc = scan_open(t->src->snap, &o, e);
