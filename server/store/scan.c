@@ -90,7 +90,7 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	struct opening w = {.sc = sc};
 	if (o->from < o->to) snapshot_each(s, o->matchers, o->nmatchers, o->only, o->from, o->to, add_part, &w);
 	free(w.cand);
-	if (o->order == SCAN_BY_TIME) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
+	if (o->order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
 	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
 	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof *sc->barren);
 	sc->window = o->order == SCAN_BY_TIME && sc->ncands > 16 ? 128 : SCAN_ROWS;
