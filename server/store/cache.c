@@ -10,6 +10,7 @@
 struct cache {
 	pthread_mutex_t mu;
 	size_t budget, bytes, n, cap;
+	size_t idle; /* bytes of items that nobody holds */
 	struct cache_item **slots;
 	struct cache_item lru;
 };
@@ -37,8 +38,9 @@ static bool same(struct cache_key a, struct cache_key b)
 	return a.object == b.object && a.kind == b.kind && a.index == b.index;
 }
 
-static void ring_take(struct cache_item *it)
+static void ring_take(struct cache *c, struct cache_item *it)
 {
+	c->idle -= it->bytes;
 	it->prev->next = it->next;
 	it->next->prev = it->prev;
 	it->prev = it->next = NULL;
@@ -50,6 +52,7 @@ static void ring_add(struct cache *c, struct cache_item *it)
 	it->next = &c->lru;
 	c->lru.prev->next = it;
 	c->lru.prev = it;
+	c->idle += it->bytes;
 }
 
 static struct cache_item *find(struct cache *c, struct cache_key key)
@@ -59,9 +62,9 @@ static struct cache_item *find(struct cache *c, struct cache_key key)
 	return it;
 }
 
-static void hold(struct cache_item *it)
+static void hold(struct cache *c, struct cache_item *it)
 {
-	if (it->refs++ == 0) ring_take(it);
+	if (it->refs++ == 0) ring_take(c, it);
 }
 
 static void grow(struct cache *c)
@@ -85,9 +88,9 @@ static void grow(struct cache *c)
 static struct cache_item *evict(struct cache *c)
 {
 	struct cache_item *gone = NULL;
-	while (c->bytes > c->budget && c->lru.next != &c->lru) {
+	while (c->bytes > c->budget && c->idle > c->budget / 4) {
 		struct cache_item *it = c->lru.next, **at = &c->slots[hash(c, it->key)];
-		ring_take(it);
+		ring_take(c, it);
 		while (*at != it) at = &(*at)->chain;
 		*at = it->chain;
 		c->bytes -= it->bytes;
@@ -110,7 +113,7 @@ struct cache_item *cache_get(struct cache *c, struct cache_key key)
 {
 	pthread_mutex_lock(&c->mu);
 	struct cache_item *it = find(c, key);
-	if (it) hold(it);
+	if (it) hold(c, it);
 	pthread_mutex_unlock(&c->mu);
 	return it;
 }
@@ -120,7 +123,7 @@ struct cache_item *cache_put(struct cache *c, struct cache_item *it)
 	pthread_mutex_lock(&c->mu);
 	struct cache_item *other = find(c, it->key), *gone = NULL;
 	if (other) {
-		hold(other);
+		hold(c, other);
 	} else {
 		if (c->n >= c->cap) grow(c);
 		size_t h = hash(c, it->key);
@@ -165,7 +168,7 @@ void cache_free(struct cache *c)
 	if (!c) return;
 	while (c->lru.next != &c->lru) {
 		struct cache_item *it = c->lru.next;
-		ring_take(it);
+		ring_take(c, it);
 		it->free(it);
 	}
 	pthread_mutex_destroy(&c->mu);

@@ -2,8 +2,9 @@
 /* cache: expanded parts of segments, shared by all queries, within a byte budget.
  *
  * Items are immutable and reference-counted; the least recently used that nobody holds go first. What is held
- * may exceed the budget; it goes as soon as it is released. Two threads that miss the same key may both load it;
- * the second gets the first's. One mutex, held for a lookup only; any thread. */
+ * may exceed the budget, and a quarter of it is left to what is not, lest every read expands anew. Two threads
+ * that miss the same key may both load it; the second gets the first's. One mutex, held for a lookup only; any
+ * thread. */
 #ifndef LARCH_SERVER_STORE_CACHE_H
 #define LARCH_SERVER_STORE_CACHE_H
 

@@ -52,15 +52,17 @@ static void add_part(void *ud, struct source *src, uint32_t i, const struct snap
 	}
 	struct scan_candidate *c = &sc->cands[w->cand[rs->id] - 1];
 	struct scan_part *p = arena_alloc(&sc->arena, sizeof *p);
-	*p = (struct scan_part){src, i, NULL};
+	struct head_view v = src->ops->view(src, i);
+	int64_t bound = sc->o.forward ? v.min_ts : v.max_ts;
+	if (sc->o.forward && bound < sc->o.from) bound = sc->o.from;
+	if (!sc->o.forward && bound >= sc->o.to) bound = sc->o.to - 1;
+	*p = (struct scan_part){.src = src, .stream = i, .bound = bound};
 	if (c->last)
 		c->last->next = p;
 	else
 		c->first = p;
 	c->last = p;
-	struct head_view v = src->ops->view(src, i);
-	int64_t key = key_of(sc, sc->o.forward ? v.min_ts : v.max_ts);
-	if (key < c->key) c->key = key;
+	if (key_of(sc, bound) < c->key) c->key = key_of(sc, bound);
 }
 
 static int by_key(const void *a, const void *b)
@@ -75,6 +77,13 @@ static bool merger_less(const void *a, const void *b, void *ud)
 	const struct scan_merger *x = a, *y = b;
 	(void)ud;
 	return x->key != y->key ? x->key < y->key : x->order < y->order;
+}
+
+/* By time every stream that the order has reached has a window open. */
+static uint32_t window_for(const struct scan *sc)
+{
+	if (sc->o.order != SCAN_BY_TIME || sc->ncands <= 16) return SCAN_ROWS;
+	return sc->ncands <= 1024 ? 128 : 16;
 }
 
 struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err *e)
@@ -93,94 +102,88 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	if (o->order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
 	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
 	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof *sc->barren);
-	sc->window = o->order == SCAN_BY_TIME && sc->ncands > 16 ? 128 : SCAN_ROWS;
+	sc->window = window_for(sc);
 	return sc;
 }
 
 /* ---- cursors ---- */
 
-static struct cursor *cursor_new(const struct scan *sc, const struct scan_part *p)
-{
-	struct cursor *c = mem_zalloc(sizeof *c);
-	struct head_view v = p->src->ops->view(p->src, p->stream);
-	int64_t bound = sc->o.forward ? v.min_ts : v.max_ts;
-	c->src = p->src;
-	c->stream = p->stream;
-	if (sc->o.forward && bound < sc->o.from) bound = sc->o.from;
-	if (!sc->o.forward && bound >= sc->o.to) bound = sc->o.to - 1;
-	c->bound = bound;
-	return c;
-}
-
 static void cursor_free(struct cursor *c)
 {
-	if (c->started) c->src->ops->stop(c);
+	if (!c) return;
+	c->src->ops->stop(c);
 	free(c->ts);
 	free(c->ref);
 	free(c);
 }
 
-/* Makes the next row available in the window; false: there is none. */
-static bool cursor_ready(struct scan *sc, struct cursor *c)
+static void part_start(struct scan *sc, struct scan_part *p)
 {
-	if (c->at < c->n) return true;
-	if (c->ended) return false;
-	if (!c->started) {
-		c->started = true;
-		c->ts = mem_alloc(sc->window * sizeof *c->ts);
-		c->ref = mem_alloc(sc->window * sizeof *c->ref);
-		c->src->ops->start(sc, c);
-	}
-	c->src->ops->fill(sc, c);
-	c->ended = c->n == 0;
-	return !c->ended;
+	struct cursor *c = mem_zalloc(sizeof *c);
+	c->src = p->src;
+	c->stream = p->stream;
+	c->ts = mem_alloc(sc->window * sizeof *c->ts);
+	c->ref = mem_alloc(sc->window * sizeof *c->ref);
+	p->c = c;
+	c->src->ops->start(sc, c);
+}
+
+/* Makes the next row available in the window; false: there is none. */
+static bool part_ready(struct scan *sc, struct scan_part *p)
+{
+	if (p->ended) return false;
+	if (!p->c) part_start(sc, p);
+	if (p->c->at < p->c->n) return true;
+	p->c->src->ops->fill(sc, p->c);
+	if (p->c->n) return true;
+	p->ended = true;
+	p->c->next_ended = sc->ended; /* queued rows still need it */
+	sc->ended = p->c;
+	p->c = NULL;
+	return false;
 }
 
 /* ---- merging the sources of one stream ---- */
 
-static struct scan_merger *merger_new(struct scan *sc, const struct scan_candidate *cand, uint32_t order)
+static struct scan_merger *merger_new(const struct scan_candidate *cand, uint32_t order)
 {
 	struct scan_merger *m = mem_zalloc(sizeof *m);
-	m->rs = cand->rs;
-	m->order = order;
-	for (const struct scan_part *p = cand->first; p; p = p->next) m->ncs++;
-	m->cs = mem_alloc((m->ncs + 1) * sizeof(struct cursor *));
-	m->ncs = 0;
-	for (const struct scan_part *p = cand->first; p; p = p->next) m->cs[m->ncs++] = cursor_new(sc, p);
-	m->key = cand->key;
+	*m = (struct scan_merger){.rs = cand->rs, .order = order, .parts = cand->first, .key = cand->key};
 	return m;
 }
 
 static void merger_free(struct scan_merger *m)
 {
-	for (size_t i = 0; i < m->ncs; i++) cursor_free(m->cs[i]);
-	free(m->cs);
+	for (struct scan_part *p = m->parts; p; p = p->next) {
+		cursor_free(p->c);
+		p->c = NULL;
+	}
 	free(m->group);
 	free(m);
 }
 
-/* Finds the cursor with the least key, and the least key among the others. A cursor not yet started counts with its
+/* Finds the part with the least key, and the least key among the others. A part not yet started counts with its
  * bound and is started when it comes first. NULL: all have ended. */
-static struct cursor *merger_first(struct scan *sc, struct scan_merger *m, int64_t *key, int64_t *second, bool *alone)
+static struct scan_part *merger_first(struct scan *sc, struct scan_merger *m, int64_t *key, int64_t *second,
+				      bool *alone)
 {
 	for (;;) {
-		struct cursor *best = NULL;
+		struct scan_part *best = NULL;
 		*alone = true;
-		for (size_t i = 0; i < m->ncs; i++) {
-			struct cursor *c = m->cs[i];
-			if (c->started ? !cursor_ready(sc, c) : c->ended) continue;
-			int64_t k = key_of(sc, c->started ? c->ts[c->at] : c->bound);
-			if (!best || k < *key || (k == *key && !c->started && best->started)) {
+		for (struct scan_part *p = m->parts; p; p = p->next) {
+			if (p->ended || (p->c && !part_ready(sc, p))) continue;
+			int64_t k = key_of(sc, p->c ? p->c->ts[p->c->at] : p->bound);
+			if (!best || k < *key || (k == *key && !p->c && best->c)) {
 				if (best && (*alone || *key < *second)) *second = *key, *alone = false;
-				best = c;
+				best = p;
 				*key = k;
 			} else if (*alone || k < *second) {
 				*second = k;
 				*alone = false;
 			}
 		}
-		if (!best || best->started) return best;
-		cursor_ready(sc, best);
+		if (!best || best->c) return best;
+		part_ready(sc, best);
 	}
 }
 
@@ -200,13 +203,12 @@ static void merger_gather(struct scan *sc, struct scan_merger *m, int64_t ts)
 	size_t kept = 0;
 	m->ngroup = m->group_at = 0;
 	m->group_ts = ts;
-	for (size_t i = 0; i < m->ncs; i++) {
-		struct cursor *c = m->cs[i];
+	for (struct scan_part *p = m->parts; p; p = p->next) {
 		size_t first = m->ngroup;
-		if (!c->started && key_of(sc, c->bound) > key_of(sc, ts)) continue;
-		while (cursor_ready(sc, c) && c->ts[c->at] == ts) {
+		if (!p->c && key_of(sc, p->bound) > key_of(sc, ts)) continue;
+		while (part_ready(sc, p) && p->c->ts[p->c->at] == ts) {
 			MEM_GROW(m->group, m->ngroup, m->cap_group);
-			m->group[m->ngroup++] = (struct scan_group_row){c, c->ref[c->at++]};
+			m->group[m->ngroup++] = (struct scan_group_row){p->c, p->c->ref[p->c->at++]};
 		}
 		for (size_t a = first, b = m->ngroup; !sc->o.forward && a + 1 < b; a++) {
 			struct scan_group_row swap = m->group[a];
@@ -241,12 +243,13 @@ static bool merger_emit(struct scan *sc, struct scan_merger *m, int64_t limit, b
 		int64_t key = 0, second = 0;
 		bool alone;
 		merger_emit_group(sc, m);
-		if (m->group_at < m->ngroup) {
+		if ((sc->group_pending = m->group_at < m->ngroup)) {
 			m->key = key_of(sc, m->group_ts);
 			return true;
 		}
-		struct cursor *c = merger_first(sc, m, &key, &second, &alone);
-		if (!c) return false;
+		struct scan_part *p = merger_first(sc, m, &key, &second, &alone);
+		if (!p) return false;
+		struct cursor *c = p->c;
 		m->key = key;
 		if (sc->qn == sc->target || key > limit || (key == limit && !through)) return true;
 		if (!alone && key == second) {
@@ -276,6 +279,11 @@ static void free_done(struct scan *sc)
 		merger_free(m);
 	}
 	sc->done = NULL;
+	for (struct cursor *c = sc->group_pending ? NULL : sc->ended, *next; c; c = next) {
+		next = c->next_ended;
+		cursor_free(c);
+	}
+	if (!sc->group_pending) sc->ended = NULL;
 }
 
 /* ---- filling the queue ---- */
@@ -285,7 +293,7 @@ static void queue_by_stream(struct scan *sc)
 	while (sc->qn < sc->target && scan_poll(sc)) {
 		if (!sc->current) {
 			if (sc->next_cand == sc->ncands) return;
-			sc->current = merger_new(sc, &sc->cands[sc->next_cand], (uint32_t)sc->next_cand);
+			sc->current = merger_new(&sc->cands[sc->next_cand], (uint32_t)sc->next_cand);
 			sc->next_cand++;
 		}
 		if (merger_emit(sc, sc->current, INT64_MAX, true)) continue;
@@ -300,7 +308,7 @@ static void heap_admit(struct scan *sc)
 	while (sc->next_cand < sc->ncands) {
 		const struct scan_merger *top = heap_top(&sc->heap);
 		if (top && top->key < sc->cands[sc->next_cand].key) return;
-		heap_push(&sc->heap, merger_new(sc, &sc->cands[sc->next_cand], (uint32_t)sc->next_cand));
+		heap_push(&sc->heap, merger_new(&sc->cands[sc->next_cand], (uint32_t)sc->next_cand));
 		sc->next_cand++;
 	}
 }
@@ -495,6 +503,7 @@ void scan_close(struct scan *sc)
 {
 	if (!sc) return;
 	release_batch(sc);
+	sc->group_pending = false;
 	free_done(sc);
 	if (sc->current) merger_free(sc->current);
 	for (struct scan_merger *m; (m = heap_pop(&sc->heap));) merger_free(m);

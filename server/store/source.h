@@ -60,8 +60,7 @@ struct source {
 struct cursor {
 	struct source *src;
 	uint32_t stream;
-	bool started, ended;
-	int64_t bound; /* first timestamp it can have, in scan direction */
+	struct cursor *next_ended;
 	/* the window */
 	int64_t *ts;
 	uint32_t *ref;
@@ -93,12 +92,21 @@ struct scan_group_row {
 	uint32_t ref;
 };
 
-/* One stream's cursors merged. */
+/* A stream in one source. */
+struct scan_part {
+	struct source *src;
+	uint32_t stream;
+	bool ended;
+	int64_t bound;     /* first timestamp it can have, in scan direction */
+	struct cursor *c;  /* once the order has reached the bound, until it ends */
+	struct scan_part *next;
+};
+
+/* One stream's parts merged. */
 struct scan_merger {
 	const struct snapshot_stream *rs;
 	uint32_t order;
-	struct cursor **cs; /* in arrival order of their sources */
-	size_t ncs;
+	struct scan_part *parts;      /* in arrival order of their sources */
 	int64_t key;                  /* of its next row, in scan direction */
 	struct scan_group_row *group; /* rows of one timestamp from several sources, to be yielded from group_at on */
 	size_t ngroup, group_at, cap_group;
@@ -106,11 +114,6 @@ struct scan_merger {
 	struct scan_merger *next_done;
 };
 
-struct scan_part {
-	struct source *src;
-	uint32_t stream;
-	struct scan_part *next;
-};
 
 struct scan_candidate {
 	const struct snapshot_stream *rs;
@@ -130,6 +133,8 @@ struct scan {
 	struct scan_merger *current; /* SCAN_BY_STREAM */
 	struct heap heap;            /* SCAN_BY_TIME */
 	struct scan_merger *done;    /* freed when their queued rows are yielded */
+	struct cursor *ended;        /* likewise, and when no group has rows of them */
+	bool group_pending;
 	struct buf scratch;          /* a frame that only the filter looks at */
 	struct dedup seen;
 	struct scan_stats stats;
