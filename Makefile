@@ -30,7 +30,7 @@ SAN_tsan := -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DLARCH_FUZZ
 SAN := $(SAN_$(VARIANT))
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -I$(O)/gen $(WARN) $(if $(WERROR),-Werror) $(SAN) $(CFLAGS)
-LIBS := -linotifytools -lsystemd -lcurl -lprotobuf-c -lsnappy -lpcre2-8 -lyaml -lzstd -lmicrohttpd -lxxhash -lz -lm -lpthread
+LIBS := -linotifytools -lsystemd -lcurl -lprotobuf-c -lsnappy -lpcre2-8 -lyaml -lzstd -llz4 -lmicrohttpd -lxxhash -lz -lm -lpthread
 ALL_LDFLAGS := $(SAN) -Wl,--as-needed $(LDFLAGS)
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
@@ -165,7 +165,7 @@ uninstall: ## remove what install put there
 clean: ## remove build/
 	rm -rf build
 DEPS := build-essential pkg-config git ca-certificates curl python3 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler \
-	libsnappy-dev libpcre2-dev libyaml-dev libzstd-dev zlib1g-dev libcmocka-dev libsystemd-dev libinotifytools0-dev \
+	libsnappy-dev libpcre2-dev libyaml-dev libzstd-dev liblz4-dev zlib1g-dev libcmocka-dev libsystemd-dev libinotifytools0-dev \
 	libmicrohttpd-dev libxxhash-dev libre2-dev systemd systemd-journal-remote zstd
 # RUNLEVEL=1: nothing that is installed starts a daemon.
 deps: ## install what is missing, through apt, saying so first

@@ -2,6 +2,7 @@
 #include "common/codec.h"
 
 #include <limits.h>
+#include <lz4frame.h>
 #include <pthread.h>
 #include <snappy-c.h>
 #include <stdlib.h>
@@ -165,6 +166,56 @@ static bool zstd_expand(struct str in, size_t max, struct buf *out, struct err *
 	return true;
 }
 
+/* ---- lz4 (frame format) ---- */
+
+static bool lz4_compress(int level, struct str in, struct buf *out, struct err *e)
+{
+	LZ4F_preferences_t prefs = {.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled,
+				    .compressionLevel = level};
+	size_t bound = LZ4F_compressFrameBound(in.n, &prefs);
+	buf_reserve(out, bound);
+	size_t n = LZ4F_compressFrame(out->p + out->n, bound, in.n ? in.p : "", in.n, &prefs);
+	if (LZ4F_isError(n)) return err_set(e, ERR_INTERNAL, "lz4: %s", LZ4F_getErrorName(n));
+	out->n += n;
+	return true;
+}
+
+/* One frame after the other, until the input ends at the end of one. */
+static bool lz4_frames(LZ4F_dctx *d, struct str in, size_t max, struct buf *out, struct err *e)
+{
+	size_t pos = 0, left = max;
+	for (;;) {
+		size_t step = in.n * 4 < 4096 ? 4096 : in.n * 4;
+		if (step > 1 << 18) step = 1 << 18;
+		if (step > left + 1) step = left + 1; /* one more than allowed shows that there is more */
+		buf_reserve(out, step);
+		size_t got = step, read = in.n - pos;
+		size_t r = LZ4F_decompress(d, out->p + out->n, &got, in.p + pos, &read, NULL);
+		if (LZ4F_isError(r)) {
+			err_set(e, ERR_INVALID, "lz4: %s", LZ4F_getErrorName(r));
+			e->off = (long)pos;
+			return false;
+		}
+		pos += read;
+		if (got > left) return too_large(e, max);
+		out->n += got;
+		left -= got;
+		if (r == 0 && pos == in.n) return true;
+		if (r != 0 && pos == in.n && got < step) return damaged(e, "lz4: unexpected end of input", pos);
+	}
+}
+
+static bool lz4_expand(struct str in, size_t max, struct buf *out, struct err *e)
+{
+	LZ4F_dctx *d;
+	if (in.n == 0) return damaged(e, "lz4: unexpected end of input", 0);
+	if (LZ4F_isError(LZ4F_createDecompressionContext(&d, LZ4F_VERSION)))
+		return err_set(e, ERR_INTERNAL, "lz4: out of memory");
+	bool ok = lz4_frames(d, in, max, out, e);
+	LZ4F_freeDecompressionContext(d);
+	return ok;
+}
+
 /* ---- zlib: gzip, zlib, raw deflate differ in the window bits ---- */
 
 enum { RAW = -MAX_WBITS, ZLIB = MAX_WBITS, GZIP = MAX_WBITS + 16 };
@@ -258,6 +309,8 @@ static bool gzip_compress(int level, struct str in, struct buf *out, struct err 
 }
 static bool gzip_expand(struct str in, size_t max, struct buf *out, struct err *e)
 {
+	enum { HEADER = 10 }; /* read whole before any of it is looked at */
+	if (in.n < HEADER) return damaged(e, "unexpected EOF", in.n);
 	return zlib_expand(GZIP, in, max, out, e);
 }
 static bool zlib_compress_to(int level, struct str in, struct buf *out, struct err *e)
@@ -289,6 +342,7 @@ static const struct {
 	[CODEC_GZIP] = {gzip_compress, gzip_expand},
 	[CODEC_ZLIB] = {zlib_compress_to, zlib_expand_to},
 	[CODEC_DEFLATE] = {raw_compress, raw_expand},
+	[CODEC_LZ4] = {lz4_compress, lz4_expand},
 };
 
 bool codec_compress(enum codec c, int level, struct str in, struct buf *out, struct err *e)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* codec: compress and expand whole buffers: snappy (block format), zstd, gzip, zlib, raw deflate.
+/* codec: compress and expand whole buffers: snappy (block format), zstd, gzip, zlib, raw deflate, lz4 (frame
+ * format).
  *
  * Expanding never asks for more than `max` bytes of output: a larger result is ERR_TOO_LARGE, known for
  * snappy and sized zstd frames from their header before anything is allocated; damaged or cut input is
  * ERR_INVALID, with the offset where known and, where Loki answers it, in Loki's words. gzip may have many
- * members, zstd many frames; bytes behind the end are refused. Output is appended; after a failure it
+ * members, zstd and lz4 many frames; bytes behind the end are refused. Output is appended; after a failure it
  * is as it was. Stateless; any thread (zstd contexts are kept per thread). */
 #ifndef LARCH_COMMON_CODEC_H
 #define LARCH_COMMON_CODEC_H
@@ -12,7 +13,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-enum codec { CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_GZIP, CODEC_ZLIB, CODEC_DEFLATE };
+enum codec { CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_GZIP, CODEC_ZLIB, CODEC_DEFLATE, CODEC_LZ4 };
 
 /* level 0: the codec's default. */
 bool codec_compress(enum codec c, int level, struct str in, struct buf *out, struct err *e);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static const enum codec all[] = {CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_GZIP, CODEC_ZLIB, CODEC_DEFLATE};
+static const enum codec all[] = {CODEC_NONE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_GZIP, CODEC_ZLIB, CODEC_DEFLATE, CODEC_LZ4};
 #define N_ALL (sizeof all / sizeof *all)
 
 /* Compressible, larger than any internal step. */
@@ -129,6 +129,8 @@ static void names_gzip_errors(void **state)
 	packed.p[packed.n - 6] ^= 1;
 	assert_false(codec_expand(CODEC_GZIP, buf_view(&packed), 100, &out, &e));
 	assert_string_equal(e.msg, "gzip: invalid checksum");
+	assert_false(codec_expand(CODEC_GZIP, STR("not gzip"), 100, &out, &e));
+	assert_string_equal(e.msg, "unexpected EOF"); /* shorter than a header */
 	assert_false(codec_expand(CODEC_GZIP, STR("not gzip at all"), 100, &out, &e));
 	assert_string_equal(e.msg, "gzip: invalid header");
 	assert_false(codec_expand(CODEC_GZIP, STR(""), 100, &out, &e));
@@ -140,8 +142,8 @@ static void names_gzip_errors(void **state)
 static void reads_many_members(void **state)
 {
 	(void)state;
-	static const enum codec many[] = {CODEC_GZIP, CODEC_ZSTD};
-	for (size_t i = 0; i < 2; i++) {
+	static const enum codec many[] = {CODEC_GZIP, CODEC_ZSTD, CODEC_LZ4};
+	for (size_t i = 0; i < 3; i++) {
 		struct err e = ERR_INIT;
 		struct buf packed = {0}, out = {0};
 		assert_true(codec_compress(many[i], 0, STR("one "), &packed, &e));
