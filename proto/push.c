@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proto/push.h"
 
-#include <limits.h>
+#include "proto/wire.h"
 
 /* The parts of push.proto by number. */
 enum { REQUEST_STREAMS = 1, REQUEST_FORMAT = 2 };
@@ -9,8 +9,6 @@ enum { STREAM_LABELS = 1, STREAM_ENTRIES = 2, STREAM_HASH = 3 };
 enum { ENTRY_TIMESTAMP = 1, ENTRY_LINE = 2, ENTRY_METADATA = 3, ENTRY_PARSED = 4 };
 enum { TIMESTAMP_SECONDS = 1, TIMESTAMP_NANOS = 2 };
 enum { PAIR_NAME = 1, PAIR_VALUE = 2 };
-
-enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* ---- reading ---- */
 
@@ -21,13 +19,6 @@ struct dec {
 	struct err *e;
 };
 
-struct field {
-	uint32_t number;
-	uint32_t wire;
-	uint64_t varint;  /* WIRE_VARINT */
-	struct str bytes; /* WIRE_BYTES */
-};
-
 static bool fail(struct dec *d, const char *at, const char *what)
 {
 	err_set(d->e, ERR_INVALID, "protobuf: %s at byte %td", what, at - d->base);
@@ -35,68 +26,10 @@ static bool fail(struct dec *d, const char *at, const char *what)
 	return false;
 }
 
-/* At most 10 bytes; bits beyond 64 are lost, as in every protobuf decoder. */
-static inline bool read_varint(const char **p, const char *end, uint64_t *out)
+static inline bool read_field(struct dec *d, const char **p, const char *end, struct wire_field *f)
 {
-	const char *q = *p;
-	if (q < end && !(*q & 0x80)) {
-		*out = (uint64_t)*q;
-		*p = q + 1;
-		return true;
-	}
-	uint64_t v = 0;
-	for (unsigned shift = 0; shift < 70 && q < end; shift += 7) {
-		uint8_t c = (uint8_t)*q++;
-		v |= (uint64_t)(c & 0x7f) << shift;
-		if (c & 0x80) continue;
-		*out = v;
-		*p = q;
-		return true;
-	}
-	return false;
-}
-
-/* A length takes at most 5 bytes, even where fewer would do, and names at most INT_MAX bytes. */
-static inline bool read_length(const char **p, const char *end, size_t *out)
-{
-	const char *limit = end - *p > 5 ? *p + 5 : end;
-	uint64_t n;
-	if (!read_varint(p, limit, &n) || n > INT_MAX || n > (size_t)(end - *p)) return false;
-	*out = (size_t)n;
-	return true;
-}
-
-/* A tag takes at most 5 bytes, of which the lower 32 bits count; 0 in one byte is none. */
-static inline bool read_tag(const char **p, const char *end, struct field *f)
-{
-	const char *limit = end - *p > 5 ? *p + 5 : end;
-	uint64_t tag;
-	if ((**p & 0xf8) == 0 || !read_varint(p, limit, &tag)) return false;
-	f->wire = tag & 7;
-	f->number = (uint32_t)(tag >> 3);
-	return true;
-}
-
-static inline bool read_field(struct dec *d, const char **p, const char *end, struct field *f)
-{
-	const char *at = *p;
-	size_t n;
-	if (!read_tag(p, end, f)) return fail(d, at, "bad field tag");
-	switch (f->wire) {
-	case WIRE_BYTES:
-		if (!read_length(p, end, &n)) return fail(d, *p, "bad length");
-		f->bytes = str_of(*p, n);
-		*p += n;
-		return true;
-	case WIRE_VARINT: return read_varint(p, end, &f->varint) ? true : fail(d, *p, "bad varint");
-	case WIRE_64:
-	case WIRE_32:
-		n = f->wire == WIRE_64 ? 8 : 4;
-		if ((size_t)(end - *p) < n) return fail(d, *p, "cut field");
-		*p += n;
-		return true;
-	default: return fail(d, at, "unknown wire type");
-	}
+	const char *what = wire_next(p, end, f);
+	return what ? fail(d, *p, what) : true;
 }
 
 static bool wrong_wire(struct dec *d, const char *at) { return fail(d, at, "wrong wire type of a known field before"); }
@@ -105,11 +38,9 @@ static bool wrong_wire(struct dec *d, const char *at) { return fail(d, at, "wron
  * read_field() will refuse. */
 static size_t count_fields(const char *p, const char *end, uint32_t number)
 {
-	struct err ignored;
-	struct dec d = {.base = p, .e = &ignored};
-	struct field f;
+	struct wire_field f;
 	size_t n = 0;
-	while (p < end && read_field(&d, &p, end, &f)) n += f.number == number;
+	while (p < end && !wire_next(&p, end, &f)) n += f.number == number;
 	return n;
 }
 
@@ -138,7 +69,7 @@ static int64_t clamped_ns(int64_t seconds, int32_t nanos)
 static bool read_timestamp(struct dec *d, struct str in, int64_t *ns)
 {
 	uint64_t seconds = 0, nanos = 0;
-	struct field f;
+	struct wire_field f = {0};
 	for (const char *p = in.p, *end = in.p + in.n; p < end;) {
 		if (!read_field(d, &p, end, &f)) return false;
 		if (f.number != TIMESTAMP_SECONDS && f.number != TIMESTAMP_NANOS) continue;
@@ -151,7 +82,7 @@ static bool read_timestamp(struct dec *d, struct str in, int64_t *ns)
 
 static bool read_pair(struct dec *d, struct str in, struct label *out)
 {
-	struct field f;
+	struct wire_field f;
 	*out = (struct label){STR(""), STR("")};
 	for (const char *p = in.p, *end = in.p + in.n; p < end;) {
 		if (!read_field(d, &p, end, &f)) return false;
@@ -174,7 +105,7 @@ static bool read_metadata(struct dec *d, struct str in, const char *at, const ch
 
 static bool read_entry(struct dec *d, struct str in, struct push_entry *out)
 {
-	struct field f;
+	struct wire_field f;
 	struct label ignored;
 	*out = (struct push_entry){.line = STR("")};
 	for (const char *p = in.p, *end = in.p + in.n; p < end;) {
@@ -197,7 +128,7 @@ static bool read_entry(struct dec *d, struct str in, struct push_entry *out)
 
 static bool read_stream(struct dec *d, struct str in, struct push_stream *out)
 {
-	struct field f;
+	struct wire_field f;
 	*out = (struct push_stream){.labels = STR("")};
 	for (const char *p = in.p, *end = in.p + in.n; p < end;) {
 		const char *at = p;
@@ -221,7 +152,7 @@ static bool read_stream(struct dec *d, struct str in, struct push_stream *out)
 bool push_decode(struct arena *a, struct str body, struct push *out, struct err *e)
 {
 	struct dec d = {.a = a, .base = body.p, .out = out, .e = e};
-	struct field f;
+	struct wire_field f;
 	*out = (struct push){0};
 	for (const char *p = body.p, *end = body.p + body.n; p < end;) {
 		const char *at = p;

@@ -3,6 +3,7 @@
 
 #include "common/json.h"
 #include "common/units.h"
+#include "proto/json_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,18 +27,6 @@ struct dec {
 };
 
 /* ---- errors ---- */
-
-/* The shape of Loki's error texts: 10 bytes before and behind, then 50. */
-static bool report(struct dec *d, size_t at, const char *what)
-{
-	struct str in = d->j.in;
-	size_t near = at < 10 ? 0 : at - 10, near_end = in.n - at < 10 ? in.n : at + 10;
-	size_t far = at < 50 ? 0 : at - 50, far_end = in.n - at < 50 ? in.n : at + 50;
-	err_set(d->e, ERR_INVALID, "%s, error found in #%zu byte of ...|%.*s|..., bigger context ...|%.*s|...", what,
-		at - near, STR_ARG(str_sub(in, near, near_end)), STR_ARG(str_sub(in, far, far_end)));
-	d->e->off = (long)at;
-	return false;
-}
 
 static bool too_large(struct dec *d)
 {
@@ -145,12 +134,11 @@ static bool read_legacy_entry(struct dec *d, struct push_entry *out)
 	return t == JSON_OBJ_CLOSE;
 }
 
-/* The array of entries whose first token is t; null is none. In a stream that has it twice the last counts. */
+/* The array of entries whose first token is t; null is none. A stream that has it twice, or in both forms, has
+ * them all. */
 static bool read_entries(struct dec *d, enum json_tok t, bool legacy, struct push_stream *s)
 {
-	size_t cap = 0;
-	s->v = NULL;
-	s->n = 0;
+	size_t cap = s->n;
 	if (t == JSON_NULL) return true;
 	if (t != JSON_ARR_OPEN) return reject(d, t, BAD_ARRAY);
 	while ((t = json_next(&d->j)) != JSON_ARR_CLOSE) {
@@ -236,11 +224,10 @@ static void count_stream(struct push *p, const struct push_stream *s)
 
 static bool read_streams(struct dec *d)
 {
-	size_t cap = 0;
-	*d->out = (struct push){0};
+	size_t cap = d->out->n;
 	enum json_tok t = json_next(&d->j);
 	if (t == JSON_NULL || t == JSON_ERROR) return t == JSON_NULL;
-	if (t != JSON_ARR_OPEN) return report(d, d->j.pos, "loghttp.PushRequest.Streams: decode slice: expect [ or n");
+	if (t != JSON_ARR_OPEN) return json_report(d->j.in, d->j.pos, "loghttp.PushRequest.Streams: decode slice: expect [ or n", d->e);
 	while ((t = json_next(&d->j)) != JSON_ARR_CLOSE) {
 		if (t == JSON_ERROR) return false;
 		struct push_stream *s = ARENA_PUSH(d->a, d->out->v, d->out->n, cap);
@@ -252,7 +239,7 @@ static bool read_streams(struct dec *d)
 			snprintf(what, sizeof what,
 				 "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder: %s",
 				 d->why);
-			return report(d, d->j.pos, what);
+			return json_report(d->j.in, d->j.pos, what, d->e);
 		}
 		if (arena_over(d->a)) return too_large(d);
 		count_stream(d->out, s);
@@ -260,28 +247,9 @@ static bool read_streams(struct dec *d)
 	return true;
 }
 
-/* What does not start with '{' gets the answers of Loki's decoder. */
-static bool read_start(struct dec *d)
-{
-	static const struct str rest_of_null = {"ull", 3};
-	struct str in = d->j.in;
-	size_t i = 0;
-	while (i < in.n && strchr(" \t\r\n", in.p[i]) && in.p[i]) i++;
-	if (i == in.n) return err_set(d->e, ERR_INVALID, "EOF");
-	if (in.p[i] == 'n' && !str_starts(str_from(in, i + 1), rest_of_null)) {
-		size_t same = 1;
-		while (same < 3 && i + same < in.n && in.p[i + same] == rest_of_null.p[same - 1]) same++;
-		return report(d, i + same < in.n ? i + same + 1 : in.n, "skipThreeBytes: expect ull");
-	}
-	if (in.p[i] == '{' || in.p[i] == 'n') return true;
-	char what[64];
-	snprintf(what, sizeof what, "readObjectStart: expect { or n, but found %c", in.p[i]);
-	return report(d, i + 1, what);
-}
-
 static bool read_request(struct dec *d)
 {
-	if (!read_start(d)) return false;
+	if (!json_report_start(d->j.in, d->e)) return false;
 	enum json_tok t = json_next(&d->j);
 	while (t == JSON_OBJ_OPEN || t == JSON_KEY) {
 		t = json_next(&d->j);

@@ -75,8 +75,12 @@ static void decodes(void **state)
 		{"{\"streams\":[{\"values\":[[\"5\",\"q\\\"b\\\\t\\tn\\nu\\u00e9s\\ud83d\\ude80\",{\"\\u006b\":"
 		 "\"\\u0076\"}]]}]}",
 		 " 5:q\"b\\t\tn\nu\xc3\xa9s\xf0\x9f\x9a\x80(k=v)"},
-		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"values\":[[\"2\",\"b\"]]}]}", " 2:b"},
-		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]]}],\"Streams\":[{\"values\":[[\"2\",\"b\"]]}]}", " 2:b"},
+		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"values\":[[\"2\",\"b\"]]}]}", " 1:a 2:b"},
+		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"entries\":[{\"ts\":\"1970-01-01T00:00:02Z\",\"line\":\"b\"}],"
+		 "\"values\":null}]}",
+		 " 1:a 2000000000:b"},
+		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]]}],\"Streams\":[{\"values\":[[\"2\",\"b\"]]}],\"streams\":null}",
+		 " 1:a |  2:b"},
 		{"{\"streams\":[{\"labels\":\"{k=\\\"v\\\"}\",\"entries\":[{\"ts\":\"1970-01-01T00:00:01.5Z\",\"line\":"
 		 "\"x\"},"
 		 "{\"line\":\"y\",\"other\":[1],\"ts\":\"1970-01-01T01:00:00+01:00\"},null,{}]}]}",
@@ -93,13 +97,13 @@ static void counts(void **state)
 {
 	(void)state;
 	struct push p;
-	assert_true(decode("{\"streams\":[{\"values\":[[\"1\",\"dropped\"]],\"values\":[[\"5\",\"abc\",{\"k\":\"vv\"}],"
+	assert_true(decode("{\"streams\":[{\"values\":[[\"1\",\"first\"]],\"values\":[[\"5\",\"abc\",{\"k\":\"vv\"}],"
 			   "[\"6\",\"d\"]]},"
 			   "{\"values\":[[\"7\",\"e\"]]}]}",
 			   &p));
 	assert_int_equal(p.n, 2);
-	assert_int_equal(p.entries, 3);
-	assert_int_equal(p.bytes, 3 + 1 + 2 + 1 + 1);
+	assert_int_equal(p.entries, 4);
+	assert_int_equal(p.bytes, 5 + 3 + 1 + 2 + 1 + 1);
 }
 
 #define IN_STREAM   "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder: "
