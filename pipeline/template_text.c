@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Template functions over strings. */
+#include "common/base64.h"
 #include "common/regex.h"
 #include "common/url.h"
 #include "pipeline/template_funcs.h"
@@ -369,54 +370,21 @@ TEMPLATE_FN(template_fn_env)
 
 /* ---- encodings ---- */
 
-static const char base64_set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 TEMPLATE_FN(template_fn_b64enc)
 {
-	struct str s = argv[0].s;
 	struct buf b = {0};
 	(void)argc, (void)e;
-	for (size_t i = 0; i < s.n; i += 3) {
-		uint32_t v = 0;
-		for (size_t k = 0; k < 3; k++) v = v << 8 | (i + k < s.n ? (unsigned char)s.p[i + k] : 0);
-		for (size_t k = 0; k < 4; k++) buf_ch(&b, i + k > s.n ? '=' : base64_set[v >> (18 - 6 * k) & 63]);
-	}
+	base64_encode(&b, argv[0].s);
 	return give_buf(r, &b, out);
 }
 
 /* Text that is no base64 gives Go's message as the result, as sprig does. */
 TEMPLATE_FN(template_fn_b64dec)
 {
-	struct str s = argv[0].s;
 	struct buf b = {0};
-	uint32_t v = 0;
-	size_t n = 0, i = 0;
+	size_t bad;
 	(void)argc, (void)e;
-	for (; i < s.n && s.p[i] != '='; i++) {
-		if (s.p[i] == '\n' || s.p[i] == '\r') continue;
-		const char *at = s.p[i] ? strchr(base64_set, s.p[i]) : NULL;
-		if (!at) goto bad;
-		v = v << 6 | (uint32_t)(at - base64_set);
-		if (++n % 4 == 0) {
-			char bytes[3] = {(char)(v >> 16), (char)(v >> 8), (char)v};
-			buf_add(&b, bytes, 3);
-		}
-	}
-	size_t rest = n % 4, padding = 0;
-	for (size_t k = i; k < s.n; k++) {
-		if (s.p[k] == '\n' || s.p[k] == '\r') continue;
-		if (s.p[k] != '=' || ++padding > 2) {
-			i = k;
-			goto bad;
-		}
-	}
-	if (rest == 1 || (rest ? padding != 4 - rest : padding != 0)) goto bad;
-	if (rest) buf_ch(&b, (char)(rest == 2 ? v >> 4 : v >> 10));
-	if (rest == 3) buf_ch(&b, (char)(v >> 2));
-	return give_buf(r, &b, out);
-bad:
-	buf_clear(&b);
-	buf_printf(&b, "illegal base64 data at input byte %zu", i);
+	if (!base64_decode(&b, argv[0].s, &bad)) buf_printf(&b, "illegal base64 data at input byte %zu", bad);
 	return give_buf(r, &b, out);
 }
 
