@@ -227,7 +227,8 @@ static bool read_streams(struct dec *d)
 	size_t cap = d->out->n;
 	enum json_tok t = json_next(&d->j);
 	if (t == JSON_NULL || t == JSON_ERROR) return t == JSON_NULL;
-	if (t != JSON_ARR_OPEN) return json_report(d->j.in, d->j.pos, "loghttp.PushRequest.Streams: decode slice: expect [ or n", d->e);
+	if (t != JSON_ARR_OPEN)
+		return json_report(d->j.in, d->j.pos, "loghttp.PushRequest.Streams: decode slice: expect [ or n", d->e);
 	while ((t = json_next(&d->j)) != JSON_ARR_CLOSE) {
 		if (t == JSON_ERROR) return false;
 		struct push_stream *s = ARENA_PUSH(d->a, d->out->v, d->out->n, cap);

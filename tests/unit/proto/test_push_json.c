@@ -76,10 +76,12 @@ static void decodes(void **state)
 		 "\"\\u0076\"}]]}]}",
 		 " 5:q\"b\\t\tn\nu\xc3\xa9s\xf0\x9f\x9a\x80(k=v)"},
 		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"values\":[[\"2\",\"b\"]]}]}", " 1:a 2:b"},
-		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"entries\":[{\"ts\":\"1970-01-01T00:00:02Z\",\"line\":\"b\"}],"
+		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]],\"entries\":[{\"ts\":\"1970-01-01T00:00:02Z\",\"line\":"
+		 "\"b\"}],"
 		 "\"values\":null}]}",
 		 " 1:a 2000000000:b"},
-		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]]}],\"Streams\":[{\"values\":[[\"2\",\"b\"]]}],\"streams\":null}",
+		{"{\"streams\":[{\"values\":[[\"1\",\"a\"]]}],\"Streams\":[{\"values\":[[\"2\",\"b\"]]}],\"streams\":"
+		 "null}",
 		 " 1:a |  2:b"},
 		{"{\"streams\":[{\"labels\":\"{k=\\\"v\\\"}\",\"entries\":[{\"ts\":\"1970-01-01T00:00:01.5Z\",\"line\":"
 		 "\"x\"},"
