@@ -55,7 +55,7 @@ $(shell mkdir -p $(O)/gen/common; f='#define LARCH_VERSION "$(VERSION)"'; [ "$$(
 $(O)/obj/%.o: %.c $(O)/flags | $(GEN_C)
 	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/obj/gen/%.o: $(O)/gen/%.c
-	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Wno-unused-parameter -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Wno-unused-parameter -Wno-missing-braces -MMD -MP -c -o $@ $<
 $(O)/gen/%.pb-c.c: %.proto
 	$(call say,PROTOC,$<)mkdir -p $(O)/gen && protoc-c --c_out=$(O)/gen $<
 

@@ -2,6 +2,7 @@
 #include "server/distributor/distributor.h"
 
 #include "common/units.h"
+#include "proto/meta_name.h"
 #include "server/distributor/level.h"
 #include "server/distributor/ratelimit.h"
 #include "server/metrics.h"
@@ -170,26 +171,6 @@ static const char *check_labels(struct check *c, size_t given, struct str *text)
 
 /* ---- structured metadata ---- */
 
-static bool alnum(char ch) { return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z'); }
-
-/* Runs of other characters become one "_", a leading digit gets "key_"; __x__ keeps its double underscores. */
-static struct str meta_name(struct arena *a, struct str s)
-{
-	bool reserved = s.n > 4 && str_starts(s, STR("__")) && str_ends(s, STR("__"));
-	bool clean = s.n > 0 && !(s.p[0] >= '0' && s.p[0] <= '9');
-	for (size_t i = 0; clean && i < s.n; i++)
-		clean = alnum(s.p[i]) || (s.p[i] == '_' && (reserved || i == 0 || s.p[i - 1] != '_'));
-	if (clean) return s;
-	char *p = arena_alloc(a, s.n + 5);
-	size_t n = 0;
-	if (s.n && s.p[0] >= '0' && s.p[0] <= '9') memcpy(p, "key_", n = 4);
-	for (size_t i = 0; i < s.n; i++) {
-		if (alnum(s.p[i])) p[n++] = s.p[i];
-		else if (n == 0 || p[n - 1] != '_' || (reserved && s.p[i] == '_')) p[n++] = '_';
-	}
-	return str_of(p, n);
-}
-
 static struct str meta_value(struct arena *a, struct str s)
 {
 	if (str_utf8_valid(s) && str_find(s, STR("\xef\xbf\xbd")) < 0) return s;
@@ -201,13 +182,6 @@ static struct str meta_value(struct arena *a, struct str s)
 	struct str v = arena_str(a, buf_view(&b));
 	buf_free(&b);
 	return v;
-}
-
-static bool only_underscores(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '_') return false;
-	return true;
 }
 
 /* Keeps the last pair of a name, as a map filled in order would. Returns the new n. */
@@ -230,8 +204,8 @@ static bool normalise_meta(struct check *c, struct labels *meta)
 {
 	struct label *v = arena_alloc(c->a, (meta->n + 1) * sizeof *v); /* room for detected_level */
 	for (size_t i = 0; i < meta->n; i++) {
-		if (only_underscores(meta->v[i].name)) return false;
 		v[i] = (struct label){meta_name(c->a, meta->v[i].name), meta_value(c->a, meta->v[i].value)};
+		if (!v[i].name.p) return false;
 	}
 	*meta = (struct labels){v, meta_unique(v, meta->n)};
 	return true;

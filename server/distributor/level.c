@@ -127,6 +127,15 @@ static struct str from_line(const struct limits *l, struct str line, struct aren
 	return v.p ? v : from_words(line);
 }
 
+/* OTLP's ranges of four; what is no number counts as info, as in Loki. */
+static struct str from_severity(struct str number)
+{
+	static const struct str levels[] = {STR("trace"), STR("debug"), STR("info"), STR("warn"), STR("error"), STR("fatal")};
+	int64_t n;
+	if (!str_to_i64(number, &n)) return STR("info");
+	return n >= 1 && n <= 24 ? levels[(n - 1) / 4] : STR("unknown");
+}
+
 struct str level_detect(const struct limits *l, struct str from_labels, const struct labels *meta, struct str line,
                         struct arena *a)
 {
@@ -136,7 +145,12 @@ struct str level_detect(const struct limits *l, struct str from_labels, const st
 		return known.p ? known : v;
 	}
 	if (from_labels.p) return from_labels;
-	v = meta->n ? from_set(l, meta) : STR_NULL;
-	if (!v.p) v = from_line(l, line, a);
+	if (meta->n) {
+		v = from_set(l, meta);
+		if (v.p) return v;
+		v = labels_get(meta, STR("severity_number"));
+		if (v.p) return from_severity(v);
+	}
+	v = from_line(l, line, a);
 	return v.p ? v : STR("unknown");
 }

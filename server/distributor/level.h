@@ -2,7 +2,7 @@
 /* level: the `detected_level` of an entry (spec push-protocol §4, detected_level).
  *
  * The first source that yields something wins: metadata detected_level, a stream label or metadata under one of
- * log_level_fields, such a field in the line (JSON or logfmt), the first whole word of the line that is a
+ * log_level_fields, metadata severity_number (OTLP), such a field in the line (JSON or logfmt), the first whole word of the line that is a
  * level, else "unknown". Pure; any thread; one pass over the line, no allocation but for escaped JSON keys. */
 #ifndef LARCH_SERVER_DISTRIBUTOR_LEVEL_H
 #define LARCH_SERVER_DISTRIBUTOR_LEVEL_H

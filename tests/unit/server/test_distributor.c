@@ -2,8 +2,6 @@
 #include "server/distributor/distributor.h"
 
 #include "common/units.h"
-#include "server/distributor/level.h"
-#include "server/distributor/ratelimit.h"
 #include "server/metrics.h"
 
 #include <setjmp.h>
@@ -259,49 +257,6 @@ static void ingestion_can_be_blocked(void **state)
 	assert_int_equal(f->r.push.n, 0);
 }
 
-static void levels(void **state)
-{
-	static const char *const rows[][2] = {
-		{"level=error x", "error"}, {"lvl=warn", "warn"}, {"{\"level\":\"info\"}", "info"}, {"{\"severity\":\"CRITICAL\"}", "critical"},
-		{"ERROR something", "error"}, {"warning: x", "warn"}, {"fatal crash", "fatal"}, {"trace z", "trace"}, {"debug y", "debug"},
-		{"nothing here", "unknown"}, {"level=weird", "unknown"}, {"[E] x", "unknown"}, {"INFO ok", "info"}, {"level=\"WARN\" a", "warn"},
-		{"caller level=DEBUG", "debug"}, {"{\"msg\":\"error\"}", "error"}, {"no error", "error"}, {"errors=0", "unknown"},
-		{"{\"a\":{\"level\":\"dbg\"}}", "debug"}, {"{\"a\":{\"b\":{\"level\":\"warn\"}}}", "warn"}, {"", "unknown"},
-		{"{\"a\":[1,{\"level\":\"warn\"}],\"lvl\":\"err\"}", "error"}, {"{\"level\":\"\\u0065rror\"}", "error"}, {"{\"level\": broken", "unknown"},
-		{"err: no", "error"}, {"x=1 lvl=inf", "info"}, {"terror infos", "unknown"},
-	};
-	struct fixture *f = *state;
-	struct labels none = {0};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct str got = level_detect(&f->limits, STR_NULL, &none, str_c(rows[i][0]), &f->a);
-		if (!str_eqc(got, rows[i][1])) fail_msg("%s: got %.*s, want %s", rows[i][0], STR_ARG(got), rows[i][1]);
-	}
-	struct label sev = {STR("severity"), STR("WARNING")}, odd = {STR("level"), STR("LOUD")}, det = {STR("detected_level"), STR("Fatal")};
-	assert_true(str_eqc(level_detect(&f->limits, STR_NULL, &(struct labels){&sev, 1}, STR("info x"), &f->a), "warn"));
-	assert_true(str_eqc(level_detect(&f->limits, STR("error"), &(struct labels){&sev, 1}, STR("info x"), &f->a), "error"));
-	assert_true(str_eqc(level_detect(&f->limits, STR("error"), &(struct labels){&det, 1}, STR("info x"), &f->a), "fatal"));
-	assert_true(str_eqc(level_of_labels(&f->limits, &(struct labels){&odd, 1}), "LOUD"));
-	assert_null(level_of_labels(&f->limits, &none).p);
-}
-
-static void buckets_fill_and_are_forgotten(void **state)
-{
-	struct fixture *f = *state;
-	struct ratelimit *r = ratelimit_new(&f->clock.base);
-	assert_true(ratelimit_take(r, STR("k"), 10, 20, 20));
-	assert_false(ratelimit_take(r, STR("k"), 10, 20, 1));
-	assert_true(ratelimit_take(r, STR("other"), 10, 20, 1));
-	clock_fake_step(&f->clock, UNITS_SEC / 2);
-	assert_true(ratelimit_take(r, STR("k"), 10, 20, 5));
-	assert_false(ratelimit_take(r, STR("k"), 10, 20, 1));
-	assert_false(ratelimit_take(r, STR("k"), 10, 20, 21)); /* more than the bucket ever holds */
-	for (uint64_t i = 0; i < 5000; i++) {
-		clock_fake_step(&f->clock, UNITS_SEC);
-		assert_true(ratelimit_take(r, str_of((char *)&i, sizeof i), 10, 20, 20));
-	}
-	ratelimit_free(r);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -309,7 +264,7 @@ int main(void)
 		T(service_name_and_level_are_added), T(no_labels_is_an_unknown_service), T(bad_labels_refuse_everything), T(labels_are_limited),
 		T(good_entries_survive_bad_ones), T(equal_refusals_are_counted), T(long_lines_are_cut_when_asked),
 		T(metadata_is_normalised_and_limited), T(duplicate_timestamps_move_when_asked), T(nothing_to_store), T(rates_are_limited),
-		T(ingestion_can_be_blocked), T(levels), T(buckets_fill_and_are_forgotten),
+		T(ingestion_can_be_blocked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
