@@ -80,10 +80,17 @@ TABLE(ingester_table, "ingester", BLOCK("wal", ingester_wal_table),
       NOTHING("index_shards"), NOTHING("max_returned_stream_errors"), NOTHING("shutdown_marker_path"), NOTHING("owned_streams_check_interval"),
       NOTHING("max_transfer_retries"), NOTHING("query_store_max_look_back_period"), NOTHING("max_dropped_streams"), NOTHING("kafka_ingestion"));
 
+TABLE(distributor_otlp_table, "distributor.otlp_config",
+      ROW(STR_LIST, "default_resource_attributes_as_index_labels", distributor.otlp_index_labels,
+	  "[service.name, service.namespace, service.instance.id, deployment.environment, deployment.environment.name, cloud.region, "
+	  "cloud.availability_zone, k8s.cluster.name, k8s.namespace.name, k8s.pod.name, k8s.container.name, container.name, "
+	  "k8s.replicaset.name, k8s.deployment.name, k8s.statefulset.name, k8s.daemonset.name, k8s.cronjob.name, k8s.job.name]",
+	  "Resource attributes of OTLP requests that become labels of the stream."));
+
 TABLE(distributor_table, "distributor",
       ROW(BYTES, "max_recv_msg_size", distributor.max_recv_msg_size, "100MB", "Largest push body as sent.", .flag = "distributor.max-recv-msg-size"),
       ROW(BYTES, "max_decompressed_size", distributor.max_decompressed_size, "5000MB", "Largest push body after expansion; never more than memory allows."),
-      NOTHING("ring"), NOTHING("rate_store"), NOTHING("write_failures_logging"), NOTHING("otlp_config"),
+      NOTHING("ring"), NOTHING("rate_store"), NOTHING("write_failures_logging"), BLOCK("otlp_config", distributor_otlp_table),
       NOTHING("push_worker_count"), NOTHING("default_policy_stream_mappings"), NOTHING("kafka_writes_enabled"),
       NOTHING("ingester_writes_enabled"), NOTHING("ingest_limits_enabled"), NOTHING("ingest_limits_dry_run_enabled"),
       NOTHING("tenant_topic"));

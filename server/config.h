@@ -31,7 +31,7 @@ struct config {
 		int64_t chunk_idle_period, max_chunk_age;
 		struct { bool enabled; struct str dir; bool flush_on_shutdown; } wal;
 	} ingester;
-	struct { uint64_t max_recv_msg_size, max_decompressed_size; } distributor;
+	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
 	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
 	struct { bool compress_responses; } frontend;
 	struct { bool align_queries_with_step; } query_range;

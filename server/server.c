@@ -110,7 +110,7 @@ static bool start_http(struct server *s, struct err *e)
 	const struct config *c = s->config;
 	size_t n;
 	s->bodies.limit = part(c, PART_BODIES);
-	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_recv_msg_size, c->distributor.max_decompressed_size};
+	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_decompressed_size, c->distributor.otlp_index_labels};
 	s->status.metrics = c->server.register_instrumentation ? s->metrics : NULL;
 	config_print(c, &s->status.config);
 	s->api = (struct api){
@@ -119,6 +119,8 @@ static bool start_http(struct server *s, struct err *e)
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
+	for (size_t i = 0; i < n; i++) /* there is one setting that bounds a route's body */
+		if (s->routes[i].max_body_key) s->routes[i].max_body = c->distributor.max_recv_msg_size;
 	s->address = mem_strndup(c->server.address.p ? c->server.address.p : "", c->server.address.n);
 	s->prefix = mem_strndup(c->server.prefix.p ? c->server.prefix.p : "", c->server.prefix.n);
 	s->httpd = httpd_start(&(struct httpd_config){
