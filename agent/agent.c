@@ -217,6 +217,7 @@ static void on_deadline(void *ud)
 	send_batch(j->agent, &b);
 	arena_reset(&j->arena);
 	set_deadline(j);
+	loop_timer_set(j->agent->pump_timer, 0); /* a stage may have room again */
 }
 
 /* ---- reading ---- */
@@ -262,7 +263,7 @@ static void on_pump(void *ud)
 	for (int round = 0; round < PUMP_ROUNDS && idle < a->njobs;) {
 		if (must_wait(a)) return;
 		struct job *j = &a->jobs[a->turn++ % a->njobs];
-		if (!j->ready) {
+		if (!j->ready || pipeline_full(j->pipeline)) { /* full: on_deadline() goes on */
 			idle++;
 			continue;
 		}

@@ -40,7 +40,7 @@ static void emit(struct source *s, struct batch *b, struct str line)
 	int64_t now = clock_wall(s->env.clock);
 	s->last = now > s->last ? now : s->last + 1;
 	struct entry *e = batch_push(b);
-	e->ts = s->last;
+	e->ts = e->read_ts = s->last;
 	e->line = line;
 	e->labels = e->initial = s->labels;
 }

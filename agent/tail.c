@@ -249,7 +249,7 @@ static void emit(struct tail *t, const struct cut *c, struct batch *b)
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		struct entry *e = batch_push(b);
 		e->line = str_of(p, (size_t)((nl ? nl : end) - p));
-		e->ts = c->base + (p - c->p);
+		e->ts = e->read_ts = c->base + (p - c->p);
 		e->labels = e->initial = t->labels;
 		e->origins = &o[r.n];
 		e->norigins = 1;
