@@ -101,7 +101,7 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	free(w.cand);
 	if (o->order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
 	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
-	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof *sc->barren);
+	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof(uint64_t *));
 	sc->window = window_for(sc);
 	return sc;
 }
@@ -509,6 +509,7 @@ void scan_close(struct scan *sc)
 	for (struct scan_merger *m; (m = heap_pop(&sc->heap));) merger_free(m);
 	heap_free(&sc->heap);
 	free(sc->cands);
+	for (size_t i = 0; sc->barren && i < sc->snap->nsrc; i++) free(sc->barren[i]);
 	free(sc->barren);
 	dedup_free(&sc->seen);
 	buf_free(&sc->scratch);

@@ -126,7 +126,7 @@ struct scan {
 	struct scan_opts o;
 	uint32_t window;           /* rows of a cursor's window */
 	uint32_t target;           /* rows to queue before yielding; by time it starts small, as a limit may be */
-	uint32_t *barren;          /* by source: 1 + the last frame that was found without the filters' needle */
+	uint64_t **barren; /* by source: bits of frames found without the filters' needle; NULL: none yet */
 	struct arena arena, batch; /* the scan's; the batch's */
 	struct scan_candidate *cands;
 	size_t ncands, next_cand;

@@ -234,6 +234,16 @@ static const char *find(const char *from, const char *end, struct str needle)
 	return at < 0 ? NULL : from + at;
 }
 
+/* Streams share frames: one without the needle need not be expanded for the next. */
+static uint64_t *barren(struct scan *sc, const struct cursor *c, uint32_t frame)
+{
+	uint64_t **bits = &sc->barren[c->src - sc->snap->src];
+	if (!*bits) *bits = mem_zalloc((c->src->ix->nframes / 64 + 1) * sizeof **bits);
+	return &(*bits)[frame / 64];
+}
+
+static uint64_t barren_bit(uint32_t frame) { return UINT64_C(1) << (frame % 64); }
+
 /* Rows [from, to) of a frame that pass. With a needle, lines are looked at only from one occurrence to the next;
  * an occurrence across the border of two lines is none. */
 static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_frame *f, struct str raw, uint32_t from,
@@ -242,7 +252,8 @@ static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_
 	struct str needle = linefilters_needle(sc->o.filters), line;
 	const char *hit = raw.p, *end = raw.p + raw.n;
 	if (needle.n && !(hit = find(hit, end, needle))) {
-		sc->barren[c->src - sc->snap->src] = 1 + (uint32_t)(f - c->src->ix->frames);
+		uint32_t frame = (uint32_t)(f - c->src->ix->frames);
+		*barren(sc, c, frame) |= barren_bit(frame);
 		return;
 	}
 	for (uint32_t row = from; row < to; row++) {
@@ -267,7 +278,7 @@ static void filter_frame(struct scan *sc, struct cursor *c)
 	struct segment_lines *held = NULL;
 	struct err e = ERR_INIT;
 	c->nhits = c->hit = 0;
-	if (sc->barren[c->src - sc->snap->src] == frame + 1) {
+	if (*barren(sc, c, frame) & barren_bit(frame)) {
 		/* a stream that shares the frame has looked */
 	} else if (!segment_lines_scratch(c->src->seg, ix, frame, &sc->scratch, &held, &e)) {
 		scan_damaged(sc, &e);
