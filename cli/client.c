@@ -69,9 +69,13 @@ static void request_fini(struct request *q)
 static bool accepted(const struct request *q, const struct httpc_result *res, struct err *e)
 {
 	struct str text = str_trim(buf_view(&res->body));
+	struct buf url = {0};
 
 	if (res->status / 100 == 2) return true;
-	return err_set(e, ERR_UNPROCESSABLE, "%s answered %d: %.*s", q->opts.url, res->status, STR_ARG(text));
+	httpc_show_url(&url, q->opts.url);
+	err_set(e, ERR_UNPROCESSABLE, "%s answered %d: %.*s", buf_cstr(&url), res->status, STR_ARG(text));
+	buf_free(&url);
+	return false;
 }
 
 bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e)

@@ -81,6 +81,18 @@ static char *url_part(CURLU *u, CURLUPart part)
 	return own;
 }
 
+static char *without_password(const char *url)
+{
+	CURLU *u = curl_url();
+	char *password = NULL, *shown = NULL;
+
+	if (!curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME)) password = url_part(u, CURLUPART_PASSWORD);
+	if (password && !curl_url_set(u, CURLUPART_PASSWORD, "xxxxx", 0)) shown = url_part(u, CURLUPART_URL);
+	free(password);
+	curl_url_cleanup(u);
+	return shown ? shown : mem_strdup(url);
+}
+
 /* The certificate is asked for and checked under server_name, while the connection and the Host header stay
  * with the URL's host: libcurl takes the TLS name from the URL, so that is where server_name goes. */
 static char *set_server_name(struct exchange *x, CURLU *u, const char *server_name)
@@ -106,7 +118,7 @@ static bool set_url(struct exchange *x, const struct httpc_opts *o, struct err *
 {
 	CURLU *u = curl_url();
 	CURLUcode rc = curl_url_set(u, CURLUPART_URL, o->url ? o->url : "", CURLU_NON_SUPPORT_SCHEME);
-	char *password, *url;
+	char *url;
 	bool ok = false;
 
 	if (rc) {
@@ -121,10 +133,7 @@ static bool set_url(struct exchange *x, const struct httpc_opts *o, struct err *
 	ok = curl_easy_setopt(x->easy, CURLOPT_URL, url) == CURLE_OK;
 	if (!ok) err_set(e, ERR_INVALID, "\"%s\" is not a URL", o->url);
 	free(url);
-	password = url_part(u, CURLUPART_PASSWORD);
-	if (password) curl_url_set(u, CURLUPART_PASSWORD, "xxxxx", 0);
-	x->shown_url = password ? url_part(u, CURLUPART_URL) : mem_strdup(o->url);
-	free(password);
+	x->shown_url = without_password(o->url);
 out:
 	curl_url_cleanup(u);
 	return ok;
@@ -484,6 +493,14 @@ struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc
 void httpc_cancel(struct httpc_call *call)
 {
 	if (call) call_free(call);
+}
+
+void httpc_show_url(struct buf *b, const char *url)
+{
+	char *shown = without_password(url);
+
+	buf_c(b, shown);
+	free(shown);
 }
 
 void httpc_escape(struct buf *b, struct str s)

@@ -4,7 +4,7 @@
  * Connections are kept alive and shared per httpc. Timeouts always apply, in real time whatever the loop's
  * clock. TLS, basic auth, bearer, proxy, and extra headers come from httpc_opts, which is copied but for the
  * body. Answers larger than max_body are cut off with ERR_TOO_LARGE. Error texts name method and URL, without
- * a password in it. One thread, the loop's; httpc_do and httpc_escape from any. A callback may send and cancel
+ * a password in it. One thread, the loop's; httpc_do, httpc_show_url and httpc_escape from any. A callback may send and cancel
  * calls but not free its httpc. */
 #ifndef LARCH_COMMON_HTTPC_H
 #define LARCH_COMMON_HTTPC_H
@@ -49,6 +49,8 @@ struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc
 void httpc_cancel(struct httpc_call *call); /* no callback */
 /* Blocks; for larchctl and tests. False only when !ok. Free res->body. */
 bool httpc_do(const struct httpc_opts *o, struct httpc_result *res, struct err *e);
+/* Appends url as it may be shown: with xxxxx for a password. */
+void httpc_show_url(struct buf *b, const char *url);
 /* Appends s percent-encoded for a query string or path segment. */
 void httpc_escape(struct buf *b, struct str s);
 

@@ -437,6 +437,13 @@ static void escapes(void **state)
 	struct buf b = {0};
 
 	(void)state;
+	httpc_show_url(&b, "http://u:secret@h:1/p?q=a%20b");
+	assert_true(str_eqc(buf_view(&b), "http://u:xxxxx@h:1/p?q=a%20b"));
+	buf_clear(&b);
+	httpc_show_url(&b, "http://h/p");
+	httpc_show_url(&b, "::");
+	assert_true(str_eqc(buf_view(&b), "http://h/p::"));
+	buf_clear(&b);
 	httpc_escape(&b, STR("{a=\"b c\"}+\0\xff-_.~/"));
 	assert_true(str_eqc(buf_view(&b), "%7Ba%3D%22b%20c%22%7D%2B%00%FF-_.~%2F"));
 	buf_free(&b);
