@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/relabel.h"
 
+#include "common/digest.h"
 #include "common/regex.h"
 
 #include <stdlib.h>
@@ -152,72 +153,15 @@ static void filter_names(const struct rule *r, struct relabel_set *s, bool keep)
 	s->l.n = n;
 }
 
-/* ---- MD5 (RFC 1321), since hashmod must shard as Prometheus does ---- */
-
-static const uint32_t md5_k[64] = {
-	0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
-	0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
-	0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
-	0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
-	0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
-	0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
-	0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
-	0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
-static const uint8_t md5_r[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
-
-static void md5_block(uint32_t h[4], const uint8_t *p)
+/* The last 8 bytes of the MD5 digest, big-endian: hashmod must shard as Prometheus does. */
+static uint64_t shard_hash(struct str s)
 {
-	uint32_t m[16], a = h[0], b = h[1], c = h[2], d = h[3];
+	unsigned char d[DIGEST_MD5];
+	uint64_t v = 0;
 
-	for (int i = 0; i < 16; i++)
-		m[i] = (uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 |
-		       (uint32_t)p[4 * i + 3] << 24;
-	for (int i = 0; i < 64; i++) {
-		uint32_t f, g;
-		switch (i / 16) {
-		case 0:
-			f = (b & c) | (~b & d);
-			g = (uint32_t)i;
-			break;
-		case 1:
-			f = (d & b) | (~d & c);
-			g = (uint32_t)(5 * i + 1) % 16;
-			break;
-		case 2:
-			f = b ^ c ^ d;
-			g = (uint32_t)(3 * i + 5) % 16;
-			break;
-		default:
-			f = c ^ (b | ~d);
-			g = (uint32_t)(7 * i) % 16;
-			break;
-		}
-		uint32_t sum = a + f + md5_k[i] + m[g], r = md5_r[i / 16 * 4 + i % 4];
-		a = d;
-		d = c;
-		c = b;
-		b += sum << r | sum >> (32 - r);
-	}
-	h[0] += a;
-	h[1] += b;
-	h[2] += c;
-	h[3] += d;
-}
-
-/* The last 8 bytes of the digest, big-endian. */
-static uint64_t md5_tail(struct str s)
-{
-	uint32_t h[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
-	uint8_t last[128] = {0};
-	size_t whole = s.n / 64 * 64, rest = s.n - whole, end = rest < 56 ? 64 : 128;
-	uint64_t bits = (uint64_t)s.n * 8;
-
-	for (size_t i = 0; i < whole; i += 64) md5_block(h, (const uint8_t *)s.p + i);
-	if (rest) memcpy(last, s.p + whole, rest);
-	last[rest] = 0x80;
-	for (size_t i = 0; i < 8; i++) last[end - 8 + i] = (uint8_t)(bits >> (8 * i));
-	for (size_t i = 0; i < end; i += 64) md5_block(h, last + i);
-	return (uint64_t)__builtin_bswap32(h[2]) << 32 | __builtin_bswap32(h[3]);
+	digest_md5(s, d);
+	for (size_t i = 8; i < DIGEST_MD5; i++) v = v << 8 | d[i];
+	return v;
 }
 
 static bool run_rule(const struct rule *r, struct relabel_set *s)
@@ -239,7 +183,7 @@ static bool run_rule(const struct rule *r, struct relabel_set *s)
 	case RELABEL_DROPEQUAL: return !str_eq(relabel_get(s, c->target_label), value);
 	case RELABEL_HASHMOD:
 		relabel_put(s, c->target_label,
-			    arena_printf(s->a, "%llu", (unsigned long long)(md5_tail(value) % (uint64_t)c->modulus)));
+			    arena_printf(s->a, "%llu", (unsigned long long)(shard_hash(value) % (uint64_t)c->modulus)));
 		break;
 	case RELABEL_LOWERCASE: relabel_put(s, c->target_label, cased(s->a, value, false)); break;
 	case RELABEL_UPPERCASE: relabel_put(s, c->target_label, cased(s->a, value, true)); break;

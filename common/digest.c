@@ -8,8 +8,11 @@ static uint32_t be32(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Feeds s to a function of 64-byte blocks, with SHA-1's and SHA-2's padding: 0x80, zeros, length in bits. */
-static void blocks(struct str s, uint32_t *state, void (*block)(uint32_t *state, const unsigned char *p))
+enum order { LITTLE, BIG }; /* of bytes in the length and the digest */
+
+/* Feeds s to a function of 64-byte blocks, padded with 0x80, zeros, and the length in bits. */
+static void blocks(struct str s, uint32_t *state, enum order order,
+		   void (*block)(uint32_t *state, const unsigned char *p))
 {
 	unsigned char last[128] = {0};
 	size_t i = 0;
@@ -17,13 +20,53 @@ static void blocks(struct str s, uint32_t *state, void (*block)(uint32_t *state,
 	size_t rest = s.n - i, padded = rest < 56 ? 64 : 128;
 	if (rest) memcpy(last, s.p + i, rest);
 	last[rest] = 0x80;
-	for (unsigned k = 0; k < 8; k++) last[padded - 1 - k] = (unsigned char)((uint64_t)s.n * 8 >> 8 * k);
+	for (unsigned k = 0; k < 8; k++)
+		last[order == BIG ? padded - 1 - k : padded - 8 + k] = (unsigned char)((uint64_t)s.n * 8 >> 8 * k);
 	for (size_t k = 0; k < padded; k += 64) block(state, last + k);
 }
 
-static void give(const uint32_t *state, size_t words, unsigned char *out)
+static void give(const uint32_t *state, size_t words, enum order order, unsigned char *out)
 {
-	for (size_t i = 0; i < words * 4; i++) out[i] = (unsigned char)(state[i / 4] >> (24 - 8 * (i % 4)));
+	for (size_t i = 0; i < words * 4; i++)
+		out[i] = (unsigned char)(state[i / 4] >> 8 * (order == BIG ? 3 - i % 4 : i % 4));
+}
+
+static const uint32_t md5_k[64] = {
+	0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
+	0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
+	0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
+	0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
+	0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
+	0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
+	0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
+	0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
+static const unsigned char md5_r[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
+
+static void md5_block(uint32_t *state, const unsigned char *p)
+{
+	uint32_t m[16], a = state[0], b = state[1], c = state[2], d = state[3];
+	for (int i = 0; i < 16; i++) m[i] = __builtin_bswap32(be32(p + 4 * i));
+	for (unsigned i = 0; i < 64; i++) {
+		uint32_t f, word;
+		if (i < 16)
+			f = (b & c) | (~b & d), word = i;
+		else if (i < 32)
+			f = (d & b) | (~d & c), word = (5 * i + 1) % 16;
+		else if (i < 48)
+			f = b ^ c ^ d, word = (3 * i + 5) % 16;
+		else
+			f = c ^ (b | ~d), word = 7 * i % 16;
+		uint32_t sum = a + f + md5_k[i] + m[word];
+		a = d, d = c, c = b, b += rotl(sum, md5_r[i / 16 * 4 + i % 4]);
+	}
+	state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+}
+
+void digest_md5(struct str s, unsigned char out[DIGEST_MD5])
+{
+	uint32_t state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+	blocks(s, state, LITTLE, md5_block);
+	give(state, 4, LITTLE, out);
 }
 
 static void sha1_block(uint32_t *state, const unsigned char *p)
@@ -50,8 +93,8 @@ static void sha1_block(uint32_t *state, const unsigned char *p)
 void digest_sha1(struct str s, unsigned char out[DIGEST_SHA1])
 {
 	uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-	blocks(s, state, sha1_block);
-	give(state, 5, out);
+	blocks(s, state, BIG, sha1_block);
+	give(state, 5, BIG, out);
 }
 
 static const uint32_t sha256_k[64] = {
@@ -90,8 +133,8 @@ void digest_sha256(struct str s, unsigned char out[DIGEST_SHA256])
 {
 	uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
 			     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-	blocks(s, state, sha256_block);
-	give(state, 8, out);
+	blocks(s, state, BIG, sha256_block);
+	give(state, 8, BIG, out);
 }
 
 /* ---- Keccak-f[1600]; lane (x, y) is a[x + 5y] ---- */

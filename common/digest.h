@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* digest: SHA-1 and SHA-256 (FIPS 180-4) and SHA3-256 (FIPS 202) of a whole text. For pseudonyms in log lines, not for
- * secrets. Pure; any thread; linear. */
+/* digest: MD5 (RFC 1321), SHA-1 and SHA-256 (FIPS 180-4) and SHA3-256 (FIPS 202) of a whole text. For sharding and
+ * pseudonyms in log lines, not for secrets. Pure; any thread; linear. */
 #ifndef LARCH_COMMON_DIGEST_H
 #define LARCH_COMMON_DIGEST_H
 
 #include "common/str.h"
 
-enum { DIGEST_SHA1 = 20, DIGEST_SHA256 = 32, DIGEST_SHA3_256 = 32 }; /* bytes */
+enum { DIGEST_MD5 = 16, DIGEST_SHA1 = 20, DIGEST_SHA256 = 32, DIGEST_SHA3_256 = 32 }; /* bytes */
 
+void digest_md5(struct str s, unsigned char out[DIGEST_MD5]);
 void digest_sha1(struct str s, unsigned char out[DIGEST_SHA1]);
 void digest_sha256(struct str s, unsigned char out[DIGEST_SHA256]);
 void digest_sha3_256(struct str s, unsigned char out[DIGEST_SHA3_256]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The examples of FIPS 180-4 and FIPS 202, and lengths around the padding's edges. */
+/* The examples of RFC 1321, FIPS 180-4 and FIPS 202, and lengths around the padding's edges. */
 #include "common/digest.h"
 #include "tests/unit/check.h"
 
@@ -12,21 +12,25 @@ static void published_examples(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *text, *sha1, *sha256, *sha3;
+		const char *text, *md5, *sha1, *sha256, *sha3;
 	} v[] = {
-		{"", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+		{"", "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
 		 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 		 "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a"},
-		{"abc", "a9993e364706816aba3e25717850c26c9cd0d89d",
+		{"abc", "900150983cd24fb0d6963f7d28e17f72", "a9993e364706816aba3e25717850c26c9cd0d89d",
 		 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		 "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"},
-		{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1",
+		{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "8215ef0796a20bcaaae116d3876c664a",
+		 "84983e441c3bd26ebaae4aa1f95129e5e54670f1",
 		 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
 		 "41c0dba2a9d6240849100376a8235e2c82e1b9998a999e21db32dd97496d3376"},
 	};
 	struct buf b = {0};
 	for (size_t i = 0; i < COUNT(v); i++) {
 		unsigned char d[32];
+		digest_md5(str_c(v[i].text), d);
+		hex(&b, d, DIGEST_MD5);
+		check_buf(&b, v[i].md5);
 		digest_sha1(str_c(v[i].text), d);
 		hex(&b, d, DIGEST_SHA1);
 		check_buf(&b, v[i].sha1);
@@ -49,6 +53,7 @@ static void every_length(void **state)
 		size_t n;
 		const char *want;
 	} v[] = {
+		{digest_md5, DIGEST_MD5, "0561de90b715549e5209d0c7eafda28a"},
 		{digest_sha1, DIGEST_SHA1, "407c0c1d36632562bf07e6150dce7d2cd20624e6"},
 		{digest_sha256, DIGEST_SHA256, "fba747a5e8d4f266c6d14ff2d71786ea00b451cb50b0d73a48b9bb28ad64d616"},
 		{digest_sha3_256, DIGEST_SHA3_256, "c9750038bf34343cc70a18ee38bd93e052bcb2767717884869cc093b17acadec"},
