@@ -280,7 +280,7 @@ static bool read_digits(struct str s, size_t *i, size_t n, unsigned base, uint32
 	if (s.n - *i < n) return false;
 	for (; n; n--, (*i)++) {
 		char c = s.p[*i];
-		unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') : ((unsigned)c | 32) - 'a' + 10;
+		unsigned d = (unsigned)str_hex_digit((unsigned char)c); /* none: above every base */
 		if (d >= base) return false;
 		*v = *v * base + d;
 	}

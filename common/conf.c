@@ -104,10 +104,8 @@ static bool int_of_text(struct str s, int64_t *out)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '_') continue;
-		int digit = c >= '0' && c <= '9'                     ? c - '0'
-			    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-								     : 99;
-		if (digit >= base || __builtin_mul_overflow(v, (uint64_t)base, &v) ||
+		int digit = str_hex_digit((unsigned char)c);
+		if (digit < 0 || digit >= base || __builtin_mul_overflow(v, (uint64_t)base, &v) ||
 		    __builtin_add_overflow(v, (uint64_t)digit, &v))
 			return false;
 		any = true;

@@ -119,8 +119,6 @@ static enum json_tok close_nested(struct json *j)
 	return t;
 }
 
-static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
 /* At a backslash; returns the escape's length or 0. */
 static size_t escape_len(struct json *j, size_t at)
 {
@@ -129,7 +127,7 @@ static size_t escape_len(struct json *j, size_t at)
 	if (c != 'u') return c && strchr("\"\\/bfnrt", c) ? 2 : 0;
 	if (j->in.n - at < 6) return 0;
 	for (size_t i = 2; i < 6; i++)
-		if (!is_hex(j->in.p[at + i])) return 0;
+		if (str_hex_digit((unsigned char)j->in.p[at + i]) < 0) return 0;
 	return 6;
 }
 
@@ -286,10 +284,7 @@ bool json_raw(struct json *j, struct str *out)
 static uint32_t hex4(const char *p)
 {
 	uint32_t v = 0;
-	for (int i = 0; i < 4; i++) {
-		unsigned char c = (unsigned char)p[i];
-		v = v << 4 | (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
+	for (int i = 0; i < 4; i++) v = v << 4 | (uint32_t)str_hex_digit((unsigned char)p[i]);
 	return v;
 }
 

@@ -228,7 +228,7 @@ static bool scan_escape(struct parser *p, size_t *i, char quote)
 	for (; digits; digits--, (*i)++) {
 		if (*i == p->in.n) return fail_c(p, "escape sequence not terminated");
 		c = p->in.p[*i];
-		uint32_t d = digit(c) ? (uint32_t)(c - '0') : (uint32_t)((c | 32) - 'a') + 10;
+		uint32_t d = (uint32_t)str_hex_digit((unsigned char)c); /* none: above every base */
 		if (d >= base) return fail_rune(p, "illegal character ", *i, RUNE_NAMED, " in escape sequence");
 		v = v * base + d;
 	}

@@ -458,13 +458,6 @@ static enum found posix_class(struct parser *p, size_t *i, struct re_set *c)
 
 /* ---- escapes ---- */
 
-static int hex(uint32_t c)
-{
-	if (c >= '0' && c <= '9') return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10) : -1;
-}
-
 /* Behind "\x". 1: done, 0: not an escape, -1: bad UTF-8. */
 static int hex_escape(struct parser *p, size_t *i, uint32_t *out)
 {
@@ -472,10 +465,10 @@ static int hex_escape(struct parser *p, size_t *i, uint32_t *out)
 	if (*i >= p->in.n) return 0;
 	if (!next_rune(p, i, &c)) return -1;
 	if (c != '{') {
-		int x = hex(c), y;
+		int x = str_hex_digit(c), y;
 		if (*i >= p->in.n) return 0;
 		if (!next_rune(p, i, &c)) return -1;
-		y = hex(c);
+		y = str_hex_digit(c);
 		*out = (uint32_t)(x * 16 + y);
 		return x >= 0 && y >= 0;
 	}
@@ -486,8 +479,8 @@ static int hex_escape(struct parser *p, size_t *i, uint32_t *out)
 			*out = v;
 			return some;
 		}
-		if (hex(c) < 0) return 0;
-		v = v * 16 + (uint32_t)hex(c);
+		if (str_hex_digit(c) < 0) return 0;
+		v = v * 16 + (uint32_t)str_hex_digit(c);
 		if (v > 0x10FFFF) return 0;
 	}
 }

@@ -41,6 +41,13 @@ struct str str_trim(struct str s);                  /* ASCII blanks off both end
 bool str_cut(struct str *s, char sep, struct str *head);
 uint64_t str_hash(struct str s);                    /* xxh3 64; stable for ever, used on disk */
 
+/* Of a hexadecimal digit in either case; -1: none. */
+static inline int str_hex_digit(uint32_t c)
+{
+	if (c >= '0' && c <= '9') return (int)(c - '0');
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10) : -1;
+}
 /* Strict base-10 integers over the whole slice: no blanks, optional '-' (i64 only), no overflow. */
 bool str_to_i64(struct str s, int64_t *out);
 bool str_to_u64(struct str s, uint64_t *out);

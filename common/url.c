@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/url.h"
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') return c - '0';
-	if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-	return -1;
-}
-
 bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, struct err *e)
 {
 	bool as_is = str_chr(in, '%') < 0 && (!plus || str_chr(in, '+') < 0);
@@ -25,8 +17,8 @@ bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, stru
 			p[n++] = plus && in.p[i] == '+' ? ' ' : in.p[i];
 			continue;
 		}
-		hi = i + 2 < in.n ? hex_digit(in.p[i + 1]) : -1;
-		lo = i + 2 < in.n ? hex_digit(in.p[i + 2]) : -1;
+		hi = i + 2 < in.n ? str_hex_digit((unsigned char)in.p[i + 1]) : -1;
+		lo = i + 2 < in.n ? str_hex_digit((unsigned char)in.p[i + 2]) : -1;
 		if (hi < 0 || lo < 0) {
 			struct str bad = str_sub(in, i, i + 3 < in.n ? i + 3 : in.n);
 

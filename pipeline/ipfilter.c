@@ -76,7 +76,7 @@ static bool contains(const struct ipfilter *f, struct str s)
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_hex(char c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+static bool is_hex(char c) { return str_hex_digit((unsigned char)c) >= 0; }
 
 /* A digit with a dot among the next three characters. */
 static bool may_be_v4(struct str s, size_t i)

@@ -180,16 +180,9 @@ static void skip(struct lex *lx)
 
 /* ---- strings ---- */
 
-static int hex(uint32_t c)
+static void escape_digits(struct lex *lx, unsigned base, int n)
 {
-	if (is_digit(c)) return (int)(c - '0');
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10) : 99;
-}
-
-static void escape_digits(struct lex *lx, int base, int n)
-{
-	for (; n > 0 && hex(peek(lx)) < base; n--) next(lx);
+	for (; n > 0 && (unsigned)str_hex_digit(peek(lx)) < base; n--) next(lx);
 	if (n > 0) fault(lx, "invalid char escape");
 }
 
@@ -289,9 +282,9 @@ static bool digits(struct lex *lx, struct number *n, unsigned base)
 		uint32_t r = peek(lx);
 		if (r == '_') {
 			n->sep = true;
-		} else if (is_digit(r) || (base == 16 && hex(r) < 16)) {
+		} else if (is_digit(r) || (base == 16 && str_hex_digit(r) >= 0)) {
 			some = true;
-			if ((unsigned)hex(r) >= base && !n->invalid) n->invalid = r;
+			if ((unsigned)str_hex_digit(r) >= base && !n->invalid) n->invalid = r;
 		} else {
 			return some;
 		}
@@ -335,8 +328,8 @@ static bool separators_ok(struct str s)
 {
 	bool digit = s.n > 1 && s.p[0] == '0' && (s.p[1] | 0x20) >= 'b';
 	for (size_t i = digit ? 2 : 0; i < s.n; i++) {
-		bool sep = s.p[i] == '_', here = hex((unsigned char)s.p[i]) < 16;
-		if (sep && (!digit || i + 1 == s.n || hex((unsigned char)s.p[i + 1]) >= 16)) return false;
+		bool sep = s.p[i] == '_', here = str_hex_digit((unsigned char)s.p[i]) >= 0;
+		if (sep && (!digit || i + 1 == s.n || str_hex_digit((unsigned char)s.p[i + 1]) < 0)) return false;
 		digit = here;
 	}
 	return true;

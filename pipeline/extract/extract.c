@@ -136,8 +136,7 @@ static bool hex4(struct str s, size_t i, uint32_t *out)
 	*out = 0;
 	if (i + 4 > s.n) return false;
 	for (size_t k = i; k < i + 4; k++) {
-		unsigned char c = (unsigned char)s.p[k], low = c | 0x20;
-		int v = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+		int v = str_hex_digit((unsigned char)s.p[k]);
 		if (v < 0) return false;
 		*out = *out << 4 | (uint32_t)v;
 	}

@@ -199,6 +199,7 @@ static void unquoting(void **state)
 		{"\"\\18\"", NULL},
 		{"\"\\x4\"", NULL},
 		{"\"\\xg0\"", NULL},
+		{"\"\\x4@\"", NULL},
 		{"\"\\ud800\"", NULL},
 		{"\"\\U00110000\"", NULL},
 		{"\"\\u12\"", NULL},

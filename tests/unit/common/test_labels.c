@@ -99,6 +99,7 @@ static void errors(void **state)
 		{"{a=\"\\", "1:4: parse error: escape sequence not terminated"},
 		{"{a=\"\\x4", "1:4: parse error: escape sequence not terminated"},
 		{"{a=\"\\x4g\"}", "1:4: parse error: illegal character U+0067 'g' in escape sequence"},
+		{"{a=\"\\x4@\"}", "1:4: parse error: illegal character U+0040 '@' in escape sequence"},
 		{"{a=\"\\x4\n\"}", "1:4: parse error: illegal character U+000A in escape sequence"},
 		{"{a=\"\\400\"}", "1:4: parse error: escape sequence is an invalid Unicode code point"},
 		{"{a=\"\\ud800\"}", "1:4: parse error: escape sequence is an invalid Unicode code point"},

@@ -193,6 +193,19 @@ static void runes(void **state)
 	assert_true(str_utf8_valid(STR_NULL));
 }
 
+static void hex_digits(void **state)
+{
+	(void)state;
+	static const char digits[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+	int known = 0;
+	for (uint32_t c = 0; c < 0x200; c++) known += str_hex_digit(c) >= 0;
+	assert_int_equal(known, 22);
+	for (int i = 0; i < 16; i++) {
+		assert_int_equal(str_hex_digit((uint32_t)digits[i]), i);
+		assert_int_equal(str_hex_digit((uint32_t)upper[i]), i);
+	}
+}
+
 static void distances(void **state)
 {
 	(void)state;
@@ -214,7 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comparisons),    cmocka_unit_test(searching), cmocka_unit_test(cutting),
 		cmocka_unit_test(hash_is_stable), cmocka_unit_test(integers),  cmocka_unit_test(floats),
-		cmocka_unit_test(runes),          cmocka_unit_test(distances),
+		cmocka_unit_test(runes),          cmocka_unit_test(distances), cmocka_unit_test(hex_digits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
