@@ -9,7 +9,7 @@
 
 #define PUSH_TRIES  6
 #define FIRST_PAUSE (500 * UNITS_MS) /* doubled from try to try */
-#define HEADERS_MAX 5
+#define HEADERS_MAX 6
 
 void client_arg(struct buf *query, const char *name, struct str value)
 {
@@ -51,6 +51,7 @@ static void request_init(struct request *q, struct cli *c, const char *path, str
 	}
 	if (content_type) q->headers[n++] = content_type;
 	q->headers[n++] = "X-Query-Tags: Source=larchctl";
+	q->headers[n++] = "X-Larch-Extensions: on";
 	q->opts = (struct httpc_opts){.url = buf_cstr(&q->url),
 				      .headers = q->headers,
 				      .timeout_ns = c->o.timeout_ns,

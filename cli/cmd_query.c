@@ -51,8 +51,13 @@ static bool show_page(struct cli *c, struct paging *p, struct arena *a, struct s
 		p->done = true;
 		return cli_flush(c, e);
 	}
-	result_sort(&r, p->forward);
-	fresh = paging_take(p, r.entries, r.nentries);
+	if (r.ordered) { /* the first lines of all: there is no next page in time */
+		fresh = r.nentries;
+		p->done = true;
+	} else {
+		result_sort(&r, p->forward);
+		fresh = paging_take(p, r.entries, r.nentries);
+	}
 	for (size_t i = 0; i < fresh; i++) print_entry(c, &r.entries[i]);
 	*shown += fresh;
 	return cli_flush(c, e);

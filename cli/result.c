@@ -173,6 +173,11 @@ static bool data_field(struct reader *d, struct str key, bool *known, void *ud)
 
 	*known = true;
 	if (str_eqc(key, "resultType")) return string(d, &q->type);
+	if (str_eqc(key, "ordered")) {
+		enum json_tok t = json_next(&d->j);
+		d->r->ordered = t == JSON_TRUE;
+		return d->r->ordered || t == JSON_FALSE || unlike(d, "true or false");
+	}
 	if (str_eqc(key, "result")) return json_raw(&d->j, &q->result) || unlike(d, "a result");
 	*known = false;
 	return true;

@@ -37,6 +37,7 @@ struct result {
 	struct result_sample *samples; /* the others */
 	size_t nsamples, samples_cap;
 	struct result_strings warnings;
+	bool ordered; /* STREAMS: the query sorts; the answer's order is the one to show */
 };
 
 /* query and query_range */

@@ -35,7 +35,10 @@ struct tok {
 	uint64_t bytes;  /* TOK_BYTES */
 };
 
-enum { LEX_NO_RAW = 1 /* `…` strings are refused (Promtail's match stage) */ };
+enum {
+	LEX_NO_RAW = 1,    /* `…` strings are refused (Promtail's match stage) */
+	LEX_EXTENSIONS = 2 /* for the parsers: what goes beyond Loki's language is taken (docs/LOGQL-EXTENSIONS.md) */
+};
 
 struct lex {
 	struct str src;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* What an operand is compiled to, in the order in which a group runs them: the cheapest first. */
-enum test_kind { TEST_LITERAL, TEST_LITERALS, TEST_PATTERN, TEST_IP, TEST_REGEX };
+enum test_kind { TEST_LITERAL, TEST_LITERALS, TEST_FOLDED, TEST_PATTERN, TEST_IP, TEST_REGEX };
 
 static const struct {
 	const char *text;
@@ -23,6 +23,9 @@ static const struct {
 	[LINEFILTER_NRE] = {"!~", TOK_NRE, true, TEST_REGEX},
 	[LINEFILTER_PAT] = {"|>", TOK_PIPE_PATTERN, false, TEST_PATTERN},
 	[LINEFILTER_NPAT] = {"!>", TOK_NPA, true, TEST_PATTERN},
+	/* Behind those with the same token: linefilter_parse turns these into the folded ones. */
+	[LINEFILTER_FOLD] = {"|=i", TOK_PIPE_EXACT, false, TEST_FOLDED},
+	[LINEFILTER_NFOLD] = {"!=i", TOK_NEQ, true, TEST_FOLDED},
 };
 
 #define N_OPS (int)(sizeof ops / sizeof *ops)
@@ -45,6 +48,18 @@ bool linefilter_starts(enum tok_kind kind)
 	return op_of(kind, &op);
 }
 
+bool linefilter_denies(enum linefilter_op op) { return ops[op].negate; }
+
+/* The "i" that belongs to |= or != stands directly behind it. */
+static void parse_fold(struct lex *lx, struct linefilter *f, size_t end)
+{
+	bool folds = f->op == LINEFILTER_EQ || f->op == LINEFILTER_NEQ;
+	if (!folds || !(lx->flags & LEX_EXTENSIONS) || lx->tok.kind != TOK_IDENT || lx->tok.from != end) return;
+	if (!str_eqc(lx->tok.text, "i")) return;
+	f->op = f->op == LINEFILTER_EQ ? LINEFILTER_FOLD : LINEFILTER_NFOLD;
+	lex_next(lx);
+}
+
 static bool parse_operand(struct lex *lx, struct linefilter_operand *o)
 {
 	o->ip = lx->tok.kind == TOK_IP;
@@ -63,7 +78,9 @@ bool linefilter_parse(struct lex *lx, struct linefilter *f)
 	size_t cap = 0;
 	*f = (struct linefilter){0};
 	if (!op_of(lx->tok.kind, &f->op)) return lex_unexpected(lx);
+	size_t end = lx->tok.to;
 	lex_next(lx);
+	parse_fold(lx, f, end);
 	do {
 		struct linefilter_operand o;
 		if (!parse_operand(lx, &o)) return false;
@@ -91,7 +108,7 @@ void linefilter_print(struct buf *b, const struct linefilter *f)
 struct test {
 	enum test_kind kind;
 	union {
-		struct str literal; /* own copy */
+		struct str literal; /* own copy; FOLDED: in lower case */
 		struct scan_set literals;
 		struct pattern *pattern;
 		struct ipfilter ip;
@@ -115,7 +132,8 @@ struct linefilters {
 static void test_fini(struct test *t)
 {
 	switch (t->kind) {
-	case TEST_LITERAL: free((char *)t->literal.p); break;
+	case TEST_LITERAL:
+	case TEST_FOLDED: free((char *)t->literal.p); break;
 	case TEST_LITERALS: scan_set_free(&t->literals); break;
 	case TEST_PATTERN: pattern_free(t->pattern); break;
 	case TEST_REGEX: regex_free(t->regex); break;
@@ -123,11 +141,38 @@ static void test_fini(struct test *t)
 	}
 }
 
+static struct str lower_copy(struct str text)
+{
+	char *p = mem_alloc(text.n + 1);
+	for (size_t i = 0; i < text.n; i++)
+		p[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] | 0x20 : text.p[i]);
+	return str_of(p, text.n);
+}
+
+/* Letters beyond ASCII fold by Unicode's rules, which the regex engine knows. */
+static struct regex *fold_regex(struct str text, struct err *e)
+{
+	struct buf b = {0};
+	buf_c(&b, "(?i)");
+	for (size_t i = 0; i < text.n; i++) {
+		if (strchr("\\.+*?()|[]{}^$", text.p[i]) && text.p[i]) buf_ch(&b, '\\');
+		buf_ch(&b, text.p[i]);
+	}
+	struct regex *re = regex_new(buf_view(&b), 0, e);
+	buf_free(&b);
+	return re;
+}
+
 static bool test_init(struct test *t, enum test_kind kind, struct str text, struct err *e)
 {
+	if (kind == TEST_FOLDED && !scan_ascii(text)) {
+		*t = (struct test){.kind = TEST_REGEX, .regex = fold_regex(text, e)};
+		return t->regex != NULL;
+	}
 	*t = (struct test){.kind = kind};
 	switch (kind) {
 	case TEST_LITERAL: t->literal = mem_str(text); return true;
+	case TEST_FOLDED: t->literal = lower_copy(text); return true;
 	case TEST_PATTERN: return (t->pattern = pattern_new_filter(text, e));
 	case TEST_IP: return ipfilter_init(&t->ip, text, e);
 	default: return (t->regex = regex_new(text, 0, e));
@@ -240,6 +285,7 @@ static bool holds(const struct test *t, struct str line)
 	switch (t->kind) {
 	case TEST_LITERAL: return scan_find(line, t->literal) >= 0;
 	case TEST_LITERALS: return scan_set_any(&t->literals, line);
+	case TEST_FOLDED: return scan_find_fold(line, t->literal) >= 0;
 	case TEST_PATTERN: return pattern_match(t->pattern, line);
 	case TEST_IP: return ipfilter_line(&t->ip, line);
 	default: return regex_match(t->regex, line);

@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* linefilter: |= != |~ !~ |> !> with `or` chains and ip(): does a line pass?
+/* linefilter: |= != |~ !~ |> !> with `or` chains and ip(), and |=i !=i (an extension): does a line pass?
  *
  * Parsed and compiled are two forms, since a query is also printed and shortened without ever being run, and
  * faults inside an operand are found when it is compiled. Parsed filters live in the lexer's arena and borrow
  * from it. A compiled group is self-contained, immutable and shared between threads; all its filters must
  * pass. It runs plain substrings first (cheapest), then patterns and addresses, regular expressions last.
  * A chain of `or`: for |= |~ |> any operand may match, for != !~ !> none may. ip() counts only as the first
- * operand of |=; a later one is a plain string, as in Loki. |= "" passes every line. */
+ * operand of |=; a later one is a plain string, as in Loki. |= "" passes every line.
+ * |=i and !=i ignore case: of ASCII letters in an ASCII operand, else by Unicode's simple folding. */
 #ifndef LARCH_PIPELINE_LINEFILTER_H
 #define LARCH_PIPELINE_LINEFILTER_H
 
 #include "pipeline/lex.h"
 
-enum linefilter_op { LINEFILTER_EQ, LINEFILTER_NEQ, LINEFILTER_RE, LINEFILTER_NRE, LINEFILTER_PAT, LINEFILTER_NPAT };
+enum linefilter_op {
+	LINEFILTER_EQ,
+	LINEFILTER_NEQ,
+	LINEFILTER_RE,
+	LINEFILTER_NRE,
+	LINEFILTER_PAT,
+	LINEFILTER_NPAT,
+	LINEFILTER_FOLD, /* |=i, with LEX_EXTENSIONS */
+	LINEFILTER_NFOLD
+};
 
 struct linefilter_operand {
 	struct str text;
@@ -27,6 +37,8 @@ struct linefilter {
 
 /* Is this the first token of a line filter? */
 bool linefilter_starts(enum tok_kind kind);
+/* Does it pass what none of its operands matches? */
+bool linefilter_denies(enum linefilter_op op);
 /* One filter with its chain; the current token must start one. Errors go to the lexer's err. */
 bool linefilter_parse(struct lex *lx, struct linefilter *f);
 /* |= "a" or "b"; but != "a" != "b", as Loki prints a chain that denies. */

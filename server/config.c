@@ -138,7 +138,8 @@ TABLE(larch_table, "larch",
       ROW(ENUM, "sync", larch.sync, "group", "When the log is flushed to disk: group (before each answer), interval, none.", .names = sync_names, .flag = "larch.sync"),
       ROW(DUR_GO, "sync_interval", larch.sync_interval, "5ms", "Longest time between syncs.", .min = 0, .max = INT64_C(60000000000), .flag = "larch.sync-interval"),
       ROW(BYTES, "flush_bytes", larch.flush_bytes, "32MB", "Heads are flushed to segments at this size.", .min = 1 << 20, .max = INT64_C(1) << 40, .flag = "larch.flush-bytes"),
-      ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"));
+      ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"),
+      ROW(BOOL, "logql_extensions", larch.logql_extensions, "false", "Queries may use LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md). Without it a request asks for that with X-Larch-Extensions: on.", .flag = "larch.logql-extensions"));
 
 static bool check(void *obj, const struct yaml *at, struct err *e);
 

@@ -44,6 +44,7 @@ struct config {
 		int64_t sync_interval;
 		uint64_t flush_bytes;
 		int64_t http_workers;
+		bool logql_extensions;
 	} larch;
 	const char *data_dir;    /* what is used, absolute or as given */
 	struct conf_strs ignored; /* "compactor.working_directory (line 12)" */

@@ -115,7 +115,7 @@ static bool start_http(struct server *s, struct err *e)
 	config_print(c, &s->status.config);
 	s->api = (struct api){
 		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
-		.multi_tenant = c->querier.multi_tenant_queries_enabled, .limits = limits_of, .limits_ud = (void *)c,
+		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .limits = limits_of, .limits_ud = (void *)c,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);

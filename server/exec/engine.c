@@ -294,7 +294,8 @@ static void query_fini(struct query *q)
 
 static bool query_parse(struct query *q, struct err *e)
 {
-	q->ast = logql_parse(&q->arena, q->in->text, e);
+	q->ast = q->in->extensions ? logql_parse_extended(&q->arena, q->in->text, e)
+				   : logql_parse(&q->arena, q->in->text, e);
 	if (!q->ast) return false;
 	if (q->in->instant && logql_is_log(q->ast->root))
 		return err_set(

@@ -44,6 +44,7 @@ struct exec_query {
 	uint32_t limit;     /* entries of a log query */
 	bool forward;
 	bool categorize; /* keep stream labels, metadata and parsed labels apart in the result */
+	bool extensions; /* LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md) */
 	const struct exec_source *sources;
 	size_t n_sources;
 	const struct limits *limits;
@@ -86,6 +87,7 @@ struct exec_result {
 	enum exec_kind kind;
 	struct exec_stream *streams; /* STREAMS, sorted by labels' text */
 	size_t n_streams;
+	bool ordered; /* sort or top: streams are in the answer's order instead, and may come again */
 	struct exec_series *series; /* the others, sorted by labels unless the query sorts by value */
 	size_t n_series;
 	struct str *warnings;

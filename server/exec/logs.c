@@ -3,21 +3,10 @@
 
 #include "common/heap.h"
 #include "server/exec/labelsets.h"
+#include "server/exec/lines.h"
 #include "server/exec/op_scan.h"
 
 #include <stdlib.h>
-
-/* An entry that is in the answer so far; one allocation with all it points at. */
-struct kept {
-	int64_t ts;
-	const struct reader_stream *stream;
-	size_t task;
-	uint64_t seq; /* in the task's order of reading */
-	struct str line;
-	struct labels labels; /* what the entry's stream in the answer is called */
-	struct labels meta, parsed;
-	size_t bytes;
-};
 
 struct log_run {
 	struct query *q;
@@ -25,7 +14,8 @@ struct log_run {
 	struct scan_task *tasks;
 	size_t n_tasks;
 	size_t limit;
-	pthread_mutex_t lock; /* guards the heap */
+	struct lines lines;   /* uniq, top, sort */
+	pthread_mutex_t lock; /* guards lines and the heap */
 	struct heap heap;     /* of struct kept, the last of the answer on top */
 	_Atomic int64_t cut;  /* time of the last one, once there are `limit` */
 	_Atomic bool full;
@@ -33,58 +23,9 @@ struct log_run {
 
 /* ---- keeping ---- */
 
-static struct label *copy_labels(struct label *at, char **bytes, struct labels *to, const struct label *v, size_t n)
-{
-	*to = (struct labels){at, n};
-	for (size_t i = 0; i < n; i++) {
-		struct str *parts[] = {&at[i].name, &at[i].value};
-		const struct str *from[] = {&v[i].name, &v[i].value};
-		for (size_t k = 0; k < 2; k++) {
-			if (from[k]->n) memcpy(*bytes, from[k]->p, from[k]->n);
-			*parts[k] = str_of(*bytes, from[k]->n);
-			*bytes += from[k]->n;
-		}
-	}
-	struct str dup;
-	labels_sort(at, n, &dup);
-	return at + n;
-}
-
-static struct kept *keep(const struct log_run *lr, struct arena *a, const struct row *r)
-{
-	bool apart = lr->q->in->categorize;
-	struct label *v = arena_alloc(a, row_max(r) * sizeof *v);
-	size_t stream = row_labels(r, ROW_STREAM, v), meta = row_labels(r, ROW_META, v + stream);
-	size_t parsed = row_labels(r, ROW_PARSED, v + stream + meta), n = stream + meta + parsed, bytes = r->line.n;
-	for (size_t i = 0; i < n; i++) bytes += v[i].name.n + v[i].value.n;
-	bytes += sizeof(struct kept) + n * sizeof *v;
-	struct kept *k = mem_alloc(bytes);
-	*k = (struct kept){.ts = r->ts, .stream = r->base->stream, .bytes = bytes};
-	struct label *at = (struct label *)(k + 1);
-	char *p = (char *)(at + n);
-	if (r->line.n) memcpy(p, r->line.p, r->line.n);
-	k->line = str_of(p, r->line.n);
-	p += r->line.n;
-	at = copy_labels(at, &p, &k->labels, v, apart ? stream : n);
-	if (!apart) return k;
-	at = copy_labels(at, &p, &k->meta, v + stream, meta);
-	copy_labels(at, &p, &k->parsed, v + stream + meta, parsed);
-	return k;
-}
-
-/* Order of the answer: negative when a comes first. */
-static int order(const struct kept *a, const struct kept *b, bool forward)
-{
-	if (a->ts != b->ts) return (a->ts < b->ts) == forward ? -1 : 1;
-	int c = a->stream == b->stream ? 0 : labels_cmp(&a->stream->labels, &b->stream->labels);
-	if (c) return c;
-	if (a->task != b->task) return a->task < b->task ? -1 : 1;
-	return a->seq < b->seq ? -1 : a->seq > b->seq;
-}
-
 static bool comes_later(const void *a, const void *b, void *ud)
 {
-	return order(a, b, ((struct log_run *)ud)->q->in->forward) > 0;
+	return lines_order(&((struct log_run *)ud)->lines, a, b) > 0;
 }
 
 static bool behind_cut(struct log_run *lr, int64_t ts)
@@ -94,26 +35,31 @@ static bool behind_cut(struct log_run *lr, int64_t ts)
 	return lr->q->in->forward ? ts > cut : ts < cut;
 }
 
+/* Keeps the first `limit` entries. */
+static void limit(void *ud, struct kept *k)
+{
+	struct log_run *lr = ud;
+	if (lr->heap.n == lr->limit && lines_order(&lr->lines, k, heap_top(&lr->heap)) > 0) {
+		free(k);
+		return;
+	}
+	heap_push(&lr->heap, k);
+	query_charge(lr->q, k->bytes);
+	if (lr->heap.n <= lr->limit) return;
+	struct kept *out = heap_pop(&lr->heap);
+	query_release(lr->q, out->bytes);
+	free(out);
+}
+
 static void offer(struct log_run *lr, struct kept *k)
 {
-	struct kept *out = NULL;
 	pthread_mutex_lock(&lr->lock);
-	if (lr->heap.n == lr->limit && order(k, heap_top(&lr->heap), lr->q->in->forward) > 0) {
-		out = k;
-	} else {
-		heap_push(&lr->heap, k);
-		query_charge(lr->q, k->bytes);
-		if (lr->heap.n > lr->limit) {
-			out = heap_pop(&lr->heap);
-			query_release(lr->q, out->bytes);
-		}
-	}
-	if (lr->heap.n == lr->limit) {
+	if (!lines_take(&lr->lines, k)) limit(lr, k);
+	if (lr->heap.n == lr->limit && !lines_wait(&lr->lines)) {
 		atomic_store_explicit(&lr->cut, ((struct kept *)heap_top(&lr->heap))->ts, memory_order_relaxed);
 		atomic_store_explicit(&lr->full, true, memory_order_release);
 	}
 	pthread_mutex_unlock(&lr->lock);
-	free(out);
 }
 
 static bool take_batch(struct log_run *lr, struct exec_batch *b, size_t task, uint64_t *seq)
@@ -121,7 +67,7 @@ static bool take_batch(struct log_run *lr, struct exec_batch *b, size_t task, ui
 	for (size_t i = 0; i < b->n_sel; i++) {
 		const struct row *r = &b->rows[b->sel[i]];
 		if (behind_cut(lr, r->ts)) return false;
-		struct kept *k = keep(lr, b->arena, r);
+		struct kept *k = kept_new(b->arena, r, lr->q->in->categorize);
 		k->task = task;
 		k->seq = (*seq)++;
 		offer(lr, k);
@@ -205,6 +151,7 @@ static bool each_row(struct log_run *lr, bool (*fn)(void *ud, const struct row *
 struct thinned {
 	struct log_run *lr;
 	int64_t last;
+	uint64_t n;
 	bool any;
 	struct arena scratch;
 };
@@ -218,17 +165,17 @@ static bool thin(void *ud, const struct row *r)
 	t->any = true;
 	t->last = r->ts;
 	arena_reset(&t->scratch);
-	struct kept *k = keep(t->lr, &t->scratch, r);
-	k->seq = t->lr->heap.n;
+	struct kept *k = kept_new(&t->scratch, r, in->categorize);
+	k->seq = t->n++;
 	offer(t->lr, k);
-	return t->lr->heap.n < t->lr->limit;
+	return lines_wait(&t->lr->lines) || t->lr->heap.n < t->lr->limit;
 }
 
 /* ---- the answer ---- */
 
 static int by_order(const void *a, const void *b, void *ud)
 {
-	return order(*(struct kept *const *)a, *(struct kept *const *)b, ((struct log_run *)ud)->q->in->forward);
+	return lines_order(&((struct log_run *)ud)->lines, *(struct kept *const *)a, *(struct kept *const *)b);
 }
 
 static int by_text(const void *a, const void *b)
@@ -249,15 +196,20 @@ static void give(struct log_run *lr)
 	struct kept **v = (struct kept **)lr->heap.v;
 	size_t n = lr->heap.n;
 	struct labelsets sets;
-	uint32_t *of = mem_alloc((n + 1) * sizeof *of);
+	uint32_t *of = mem_alloc((n + 1) * sizeof *of), last = 0;
 	labelsets_init(&sets, &r->arena);
 	if (n) qsort_r(v, n, sizeof *v, by_order, lr);
-	for (size_t i = 0; i < n; i++) of[i] = labelsets_add(&sets, &v[i]->labels, LABELSETS_COPY);
-	r->streams = arena_zalloc(&r->arena, (sets.n + 1) * sizeof *r->streams);
-	r->n_streams = sets.n;
-	for (size_t i = 0; i < sets.n; i++) r->streams[i].labels = sets.v[i];
-	for (size_t i = 0; i < n; i++) r->streams[of[i]].n++;
-	for (size_t i = 0; i < sets.n; i++) {
+	r->ordered = lines_ordered(&lr->lines);
+	r->streams = arena_zalloc(&r->arena, (n + 1) * sizeof *r->streams);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t set = labelsets_add(&sets, &v[i]->labels, LABELSETS_COPY);
+		bool again = r->ordered && i && set == last;
+		of[i] = !r->ordered ? set : again ? of[i - 1] : (uint32_t)r->n_streams;
+		if (of[i] == r->n_streams) r->streams[r->n_streams++].labels = sets.v[set];
+		r->streams[of[i]].n++;
+		last = set;
+	}
+	for (size_t i = 0; i < r->n_streams; i++) {
 		r->streams[i].v = arena_alloc(&r->arena, r->streams[i].n * sizeof *r->streams[i].v);
 		r->streams[i].n = 0;
 	}
@@ -270,7 +222,7 @@ static void give(struct log_run *lr)
 			.parsed = labels_copy(&r->arena, &v[i]->parsed),
 		};
 	}
-	if (sets.n) qsort(r->streams, sets.n, sizeof *r->streams, by_text);
+	if (sets.n && !r->ordered) qsort(r->streams, sets.n, sizeof *r->streams, by_text);
 	r->stats.entries = n;
 	labelsets_free(&sets);
 	free(of);
@@ -282,6 +234,7 @@ bool logs_query(struct query *q, struct err *e)
 	lr.heap = (struct heap){.less = comes_later, .ud = &lr};
 	pthread_mutex_init(&lr.lock, NULL);
 	plan_log(&q->arena, q->ast->root->log, &lr.plan);
+	lines_init(&lr.lines, q, &lr.plan);
 	bool ok;
 	if (q->in->interval > 0) {
 		struct thinned t = {.lr = &lr};
@@ -293,7 +246,9 @@ bool logs_query(struct query *q, struct err *e)
 		     query_run(q, lr.n_tasks, log_task, &lr, e);
 	}
 	q->out->kind = EXEC_STREAMS;
+	if (ok) lines_finish(&lr.lines, limit, &lr);
 	if (ok) give(&lr);
+	lines_free(&lr.lines);
 	for (size_t i = 0; i < lr.heap.n; i++) free(lr.heap.v[i]);
 	heap_free(&lr.heap);
 	pthread_mutex_destroy(&lr.lock);

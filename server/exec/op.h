@@ -40,7 +40,8 @@ struct op_kind {
 	void (*close)(struct op_local *l);
 };
 
-/* Indexed by enum logql_stage_kind; holes elsewhere. */
+/* Indexed by enum logql_stage_kind, LOGQL_STAGE_KINDS included; holes elsewhere. Unrolling, which multiplies rows, and
+ * what looks at all lines of an answer are no ops: see op_unroll.h and lines.h. */
 extern const struct op_kind op_filter_kinds[], op_parse_kinds[], op_format_kinds[];
 const struct op_kind *op_kind_of(enum logql_stage_kind k);
 /* Does a stage of this kind make labels out of the line? */

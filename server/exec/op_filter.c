@@ -103,5 +103,5 @@ static void line_filter_run(const struct op *o, struct op_local *l, struct exec_
 const struct op_kind op_filter_kinds[] = {
 	[LOGQL_STAGE_LINE_FILTERS] = {.run = line_filter_run},
 	[LOGQL_STAGE_LABEL_FILTER] = {.run = label_filter_run},
-	[LOGQL_STAGE_KEEP] = {0},
+	[LOGQL_STAGE_KINDS] = {0},
 };

@@ -158,4 +158,5 @@ const struct op_kind op_format_kinds[] = {
 	[LOGQL_STAGE_DECOLORIZE] = {.run = decolorize_run},
 	[LOGQL_STAGE_DROP] = {.run = drop_run},
 	[LOGQL_STAGE_KEEP] = {.run = keep_run},
+	[LOGQL_STAGE_KINDS] = {0},
 };

@@ -104,5 +104,5 @@ static void unpack_run(const struct op *o, struct op_local *l, struct exec_batch
 const struct op_kind op_parse_kinds[] = {
 	[LOGQL_STAGE_JSON] = PARSER(json_run),     [LOGQL_STAGE_LOGFMT] = PARSER(logfmt_run),
 	[LOGQL_STAGE_REGEXP] = PARSER(regexp_run), [LOGQL_STAGE_PATTERN] = PARSER(pattern_run),
-	[LOGQL_STAGE_UNPACK] = PARSER(unpack_run), [LOGQL_STAGE_KEEP] = {0},
+	[LOGQL_STAGE_UNPACK] = PARSER(unpack_run), [LOGQL_STAGE_KINDS] = {0},
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/exec/op_scan.h"
 
+#include "server/exec/op_unroll.h"
+
 #include <stdlib.h>
 
 #define TENANT_LABEL STR("__tenant_id__")
@@ -118,20 +120,76 @@ struct stream_slot { /* labels of a stream as rows show them */
 	struct row_base base;
 };
 
+/* The operators between two unrolls, and the rows that they run over. Level 0 takes the scan's batches, any other what
+ * an unroll makes of the level below. */
+struct level {
+	size_t from, to; /* ops [from, to) */
+	struct exec_batch batch;
+	struct arena arena; /* of the batch */
+	struct unroll unroll;
+};
+
 struct op_scan {
 	struct query *q;
 	const struct plan *plan;
 	const struct scan_task *task;
 	struct scan *scan;
-	struct arena arena; /* of the batch */
-	struct arena keep;  /* as long as the scan */
-	struct exec_batch batch;
+	struct arena keep; /* as long as the scan */
+	struct level *levels;
+	size_t n_levels;
 	struct op_local *locals;
 	struct base_slot *slots;      /* bases of the batch; direct-mapped */
 	struct stream_slot **streams; /* open addressing by pointer */
 	size_t n_streams, cap_streams;
 	uint64_t passed;
 };
+
+static void open_level(struct op_scan *s, size_t from)
+{
+	struct level *l = &s->levels[s->n_levels++];
+	const struct plan *p = s->plan;
+	arena_init(&l->arena, s->q->shared->bytes.limit);
+	l->batch = (struct exec_batch){
+		.arena = &l->arena,
+		.rows = mem_alloc(SCAN_ROWS * sizeof *l->batch.rows),
+		.sel = mem_alloc(SCAN_ROWS * sizeof *l->batch.sel),
+	};
+	l->from = from;
+	for (l->to = from; l->to < p->n_ops && p->ops[l->to].kind; l->to++) {
+		const struct op *o = &p->ops[l->to];
+		s->locals[l->to].arena = &l->arena;
+		if (o->kind->open) o->kind->open(o, &s->locals[l->to]);
+	}
+}
+
+static void open_levels(struct op_scan *s)
+{
+	const struct plan *p = s->plan;
+	size_t unrolls = 0;
+	for (size_t i = 0; i < p->n_ops; i++) unrolls += !p->ops[i].kind;
+	s->levels = mem_zalloc((unrolls + 1) * sizeof *s->levels);
+	s->locals = mem_zalloc((p->n_ops + 1) * sizeof *s->locals);
+	open_level(s, 0);
+	while (s->n_levels <= unrolls) {
+		struct level *below = &s->levels[s->n_levels - 1];
+		unroll_init(&s->levels[s->n_levels].unroll, &p->ops[below->to], &below->arena);
+		open_level(s, below->to + 1);
+	}
+}
+
+static void close_levels(struct op_scan *s)
+{
+	for (size_t i = 0; i < s->plan->n_ops; i++)
+		if (s->plan->ops[i].kind && s->plan->ops[i].kind->close) s->plan->ops[i].kind->close(&s->locals[i]);
+	for (size_t i = 0; i < s->n_levels; i++) {
+		free(s->levels[i].batch.rows);
+		free(s->levels[i].batch.sel);
+		if (i) unroll_free(&s->levels[i].unroll);
+		arena_free(&s->levels[i].arena);
+	}
+	free(s->levels);
+	free(s->locals);
+}
 
 struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct scan_task *t, bool forward,
 			     enum scan_order order, struct err *e)
@@ -154,19 +212,9 @@ struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct
 	if (!sc) return NULL;
 	struct op_scan *s = mem_zalloc(sizeof *s);
 	*s = (struct op_scan){.q = q, .plan = p, .task = t, .scan = sc};
-	arena_init(&s->arena, q->shared->bytes.limit);
 	arena_init(&s->keep, 0);
-	s->batch = (struct exec_batch){
-		.arena = &s->arena,
-		.rows = mem_alloc(SCAN_ROWS * sizeof *s->batch.rows),
-		.sel = mem_alloc(SCAN_ROWS * sizeof *s->batch.sel),
-	};
 	s->slots = mem_zalloc(BASE_SLOTS * sizeof *s->slots);
-	s->locals = mem_zalloc((p->n_ops + 1) * sizeof *s->locals);
-	for (size_t i = 0; i < p->n_ops; i++) {
-		s->locals[i].arena = &s->arena;
-		if (p->ops[i].kind->open) p->ops[i].kind->open(&p->ops[i], &s->locals[i]);
-	}
+	open_levels(s);
 	return s;
 }
 
@@ -177,14 +225,9 @@ void op_scan_close(struct op_scan *s)
 	scan_stats(s->scan, &st);
 	query_stats_add(s->q, &st, s->passed);
 	scan_close(s->scan);
-	for (size_t i = 0; i < s->plan->n_ops; i++)
-		if (s->plan->ops[i].kind->close) s->plan->ops[i].kind->close(&s->locals[i]);
-	free(s->locals);
+	close_levels(s);
 	free(s->slots);
 	free(s->streams);
-	free(s->batch.rows);
-	free(s->batch.sel);
-	arena_free(&s->arena);
 	arena_free(&s->keep);
 	free(s);
 }
@@ -257,19 +300,19 @@ static void add_meta(struct label *v, size_t *n, struct str name, struct str val
 /* Metadata under the names that rows show: name_extracted where the stream has the name. */
 static struct row_base *meta_base(struct op_scan *s, const struct reader_stream *st, const struct labels *meta)
 {
+	struct arena *a = s->levels[0].batch.arena;
 	const struct row_base *plain = op_scan_base(s, st);
-	struct row_base *b = ARENA_NEW(&s->arena, struct row_base);
+	struct row_base *b = ARENA_NEW(a, struct row_base);
 	*b = (struct row_base){.stream = st, .labels = plain->labels};
 	bool twice = s->plan->sample.meta_twice;
-	struct label *v = arena_alloc(&s->arena, meta->n * 2 * sizeof *v);
+	struct label *v = arena_alloc(a, meta->n * 2 * sizeof *v);
 	for (size_t i = 0; i < meta->n; i++) {
 		struct str name = meta->v[i].name;
 		if (meta->v[i].value.n == 0) continue;
-		if (labels_get(&b->labels, name).p) name = arena_printf(&s->arena, "%.*s" ROW_EXTRACTED, STR_ARG(name));
+		if (labels_get(&b->labels, name).p) name = arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name));
 		add_meta(v, &b->n_meta, name, meta->v[i].value);
 		if (twice)
-			add_meta(v, &b->n_meta, arena_printf(&s->arena, "%.*s" ROW_EXTRACTED, STR_ARG(name)),
-				 meta->v[i].value);
+			add_meta(v, &b->n_meta, arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name)), meta->v[i].value);
 	}
 	b->meta = v;
 	return b;
@@ -287,7 +330,7 @@ static struct row_base *base_of(struct op_scan *s, const struct reader_stream *s
 
 static void fill_rows(struct op_scan *s, const struct scan_batch *in)
 {
-	struct exec_batch *b = &s->batch;
+	struct exec_batch *b = &s->levels[0].batch;
 	const struct linefilters *filters = in->filtered ? NULL : s->plan->filters;
 	b->n_sel = 0;
 	for (size_t i = 0; i < in->n; i++) {
@@ -307,24 +350,47 @@ static bool is_direct(const struct op_scan *s, const struct scan_batch *in)
 	       (in->filtered || !s->plan->filters) && !s->plan->reads_labels;
 }
 
-bool op_scan_next(struct op_scan *s, struct exec_batch **b, struct err *e)
+static bool run_ops(struct op_scan *s, struct level *l, struct err *e)
 {
-	struct scan_batch *in = &s->batch.in;
-	arena_reset(&s->arena);
+	for (size_t i = l->from; i < l->to && l->batch.n_sel; i++) {
+		s->plan->ops[i].kind->run(&s->plan->ops[i], &s->locals[i], &l->batch);
+		if (arena_over(&l->arena)) return query_too_large(s->q, e);
+	}
+	return true;
+}
+
+static bool read_batch(struct op_scan *s, struct err *e)
+{
+	struct level *l = &s->levels[0];
+	struct scan_batch *in = &l->batch.in;
+	arena_reset(&l->arena);
 	memset(s->slots, 0, BASE_SLOTS * sizeof *s->slots);
 	if (!query_check(s->q, e) || !scan_next(s->scan, in, e)) return false;
-	s->batch.n_rows = in->n;
-	s->batch.direct = is_direct(s, in);
-	*b = &s->batch;
-	if (s->batch.direct) {
-		s->passed += in->n;
-		return true;
-	}
+	l->batch.n_rows = in->n;
+	l->batch.direct = is_direct(s, in);
+	if (l->batch.direct) return true;
 	fill_rows(s, in);
-	for (size_t i = 0; i < s->plan->n_ops && s->batch.n_sel; i++) {
-		s->plan->ops[i].kind->run(&s->plan->ops[i], &s->locals[i], &s->batch);
-		if (arena_over(&s->arena)) return query_too_large(s->q, e);
+	return run_ops(s, l, e);
+}
+
+/* The next batch of the last level. Elements that are left in a lower one come first. */
+static bool pull(struct op_scan *s, size_t level, struct err *e)
+{
+	struct level *l = &s->levels[level];
+	if (level == 0) return read_batch(s, e);
+	for (;;) {
+		arena_reset(&l->arena);
+		if (unroll_next(&l->unroll, &l->batch)) break;
+		if (!pull(s, level - 1, e)) return false;
+		unroll_start(&l->unroll, &s->levels[level - 1].batch);
 	}
-	s->passed += s->batch.n_sel;
+	return run_ops(s, l, e) && query_check(s->q, e);
+}
+
+bool op_scan_next(struct op_scan *s, struct exec_batch **b, struct err *e)
+{
+	*b = &s->levels[s->n_levels - 1].batch;
+	if (!pull(s, s->n_levels - 1, e)) return false;
+	s->passed += (*b)->direct ? (*b)->in.n : (*b)->n_sel;
 	return true;
 }

@@ -85,7 +85,9 @@ static bool formats_for_nobody(const struct logql_log *log, size_t i, const stru
 {
 	if (log->run[i].kind != LOGQL_STAGE_LINE_FORMAT || p->is_log || p->sample.value == PLAN_BYTES) return false;
 	for (size_t k = i + 1; k < log->n_run; k++)
-		if (op_is_parser(log->run[k].kind) || log->run[k].kind == LOGQL_STAGE_LINE_FILTERS) return false;
+		if (op_is_parser(log->run[k].kind) || log->run[k].kind == LOGQL_STAGE_LINE_FILTERS ||
+		    log->run[k].kind == LOGQL_STAGE_UNROLL)
+			return false;
 	return true;
 }
 
@@ -101,11 +103,13 @@ static bool template_stage_reads_line(const struct logql_stage *st)
 static void note_stage(struct plan *p, const struct logql_stage *st)
 {
 	bool parses = op_is_parser(st->kind);
-	if (parses || st->kind == LOGQL_STAGE_LINE_FILTERS || st->kind == LOGQL_STAGE_DECOLORIZE ||
+	bool unrolls = st->kind == LOGQL_STAGE_UNROLL;
+	if (parses || unrolls || st->kind == LOGQL_STAGE_LINE_FILTERS || st->kind == LOGQL_STAGE_DECOLORIZE ||
 	    template_stage_reads_line(st))
 		p->reads_line = true;
 	if (st->kind != LOGQL_STAGE_LINE_FILTERS && st->kind != LOGQL_STAGE_DECOLORIZE) p->reads_labels = true;
-	if (st->kind == LOGQL_STAGE_LINE_FORMAT || st->kind == LOGQL_STAGE_DECOLORIZE || st->kind == LOGQL_STAGE_UNPACK)
+	if (unrolls || st->kind == LOGQL_STAGE_LINE_FORMAT || st->kind == LOGQL_STAGE_DECOLORIZE ||
+	    st->kind == LOGQL_STAGE_UNPACK)
 		p->line_made = true;
 }
 
@@ -119,6 +123,10 @@ static void build_ops(struct arena *a, const struct logql_log *log, struct plan 
 		const struct logql_stage *st = &log->run[i];
 		if (p->hints.skip_parsers && op_is_parser(st->kind)) continue;
 		if (formats_for_nobody(log, i, p)) continue;
+		if (logql_stage_ends(st->kind)) {
+			*(st->kind == LOGQL_STAGE_SORT ? &p->sort : &p->group) = st;
+			continue;
+		}
 		p->ops[p->n_ops++] = (struct op){op_kind_of(st->kind), st, &p->hints};
 		note_stage(p, st);
 	}

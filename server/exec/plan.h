@@ -25,8 +25,11 @@ struct plan_sample {
 struct plan {
 	const struct selector *selector;
 	const struct linefilters *filters; /* run by the scan; NULL: none */
-	struct op *ops;
+	struct op *ops;                    /* unroll is one without a kind */
 	size_t n_ops;
+	/* The stages at the end that look at all lines of the answer; NULL: none. */
+	const struct logql_stage *group; /* uniq, top */
+	const struct logql_stage *sort;
 	struct op_hints hints;
 	bool is_log;
 	struct plan_sample sample;

@@ -199,6 +199,12 @@ bool api_step(struct httpd_req *r, int64_t start, int64_t end, int64_t *step, st
 
 /* ---- answers ---- */
 
+bool api_extensions(const struct api *a, const struct httpd_req *r)
+{
+	struct str asked = httpd_header(r, "X-Larch-Extensions");
+	return a->logql_extensions || (asked.p && str_ieq(str_trim(asked), STR("on")));
+}
+
 void api_fail(struct httpd_req *r, const struct err *e)
 {
 	httpd_reply_text(r, err_info(e->code)->http_status, str_c(e->msg));

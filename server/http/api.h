@@ -27,6 +27,7 @@ struct api {
 	struct clock *clock;
 	bool auth_enabled; /* false: the tenant is always "fake" */
 	bool multi_tenant; /* querier.multi_tenant_queries_enabled */
+	bool logql_extensions; /* larch.logql_extensions */
 	/* The tenant's limits; what is returned lives as long as the server. */
 	const struct limits *(*limits)(void *ud, struct str tenant);
 	void *limits_ud;
@@ -91,6 +92,9 @@ static inline struct str api_arg(const struct httpd_req *r, const char *name)
 	struct str s = httpd_arg(r, name);
 	return s.p ? s : STR("");
 }
+
+/* May the request's queries go beyond Loki's language? By configuration or by X-Larch-Extensions: on. */
+bool api_extensions(const struct api *a, const struct httpd_req *r);
 
 /* ---- answers ---- */
 

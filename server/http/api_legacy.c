@@ -16,7 +16,8 @@ static bool legacy_params(struct api_read *a, struct exec_query *q)
 		q->text = arena_str(&a->arena, buf_view(&b));
 		buf_free(&b);
 	}
-	struct logql *ast = logql_parse(&a->arena, q->text, &a->err);
+	struct logql *ast = q->extensions ? logql_parse_extended(&a->arena, q->text, &a->err)
+					  : logql_parse(&a->arena, q->text, &a->err);
 	bool log = ast && logql_is_log(ast->root);
 	logql_free(ast);
 	return log ||

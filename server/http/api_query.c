@@ -58,6 +58,7 @@ struct exec_query api_query_base(struct api_read *a, struct str text)
 		.end = a->end,
 		.step = 1,
 		.limit = 100,
+		.extensions = api_extensions(a->api, a->req),
 		.sources = a->sources,
 		.n_sources = a->n_sources,
 		.limits = a->limits,
@@ -194,12 +195,12 @@ static void get_query_range(struct httpd_req *r, void *ctx) { query_with(r, ctx,
 
 static void get_format_query(struct httpd_req *r, void *ctx)
 {
-	(void)ctx;
 	struct arena a;
 	struct buf text = {0}, b = {0};
 	struct err e = ERR_INIT;
 	arena_init(&a, 0);
-	struct logql *q = logql_parse(&a, api_arg(r, "query"), &e);
+	struct str query = api_arg(r, "query");
+	struct logql *q = api_extensions(ctx, r) ? logql_parse_extended(&a, query, &e) : logql_parse(&a, query, &e);
 	if (q)
 		logql_print_pretty(&text, q->root);
 	else

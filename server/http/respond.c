@@ -217,6 +217,7 @@ void respond_query(struct buf *b, const struct exec_result *r, bool categorize)
 	if (log) warnings(b, r);
 	buf_printf(b, ",\"data\":{\"resultType\":\"%s\",", types[r->kind]);
 	if (log && categorize) buf_c(b, "\"encodingFlags\":[\"categorize-labels\"],");
+	if (r->ordered) buf_c(b, "\"ordered\":true,");
 	buf_c(b, "\"result\":");
 	if (r->kind == EXEC_SCALAR) {
 		scalar(b, r->series[0].v);

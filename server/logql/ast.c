@@ -108,7 +108,7 @@ static bool line_filters_eq(const struct logql_stage *a, const struct logql_stag
 	size_t i = 0, j = 0, k = 0, l = 0;
 	while (i < a->n_filters && k < b->n_filters) {
 		const struct linefilter *f = &a->filters[i], *g = &b->filters[k];
-		bool none = f->op == LINEFILTER_NEQ || f->op == LINEFILTER_NRE || f->op == LINEFILTER_NPAT;
+		bool none = linefilter_denies(f->op);
 		if (f->op != g->op || f->v[j].ip != g->v[l].ip || !str_eq(f->v[j].text, g->v[l].text)) return false;
 		bool f_ends = ++j == f->n, g_ends = ++l == g->n;
 		if (f_ends != g_ends && !none) return false;
@@ -154,7 +154,12 @@ static bool stage_eq(const struct logql_stage *a, const struct logql_stage *b)
 	switch (a->kind) {
 	case LOGQL_STAGE_LINE_FILTERS: return line_filters_eq(a, b);
 	case LOGQL_STAGE_JSON:
+	case LOGQL_STAGE_UNROLL:
 	case LOGQL_STAGE_LOGFMT: return exprs_eq(a, b);
+	case LOGQL_STAGE_UNIQ:
+	case LOGQL_STAGE_TOP:
+	case LOGQL_STAGE_SORT: return a->top == b->top && a->desc == b->desc && strs_eq(a->by, a->n_by, b->by, b->n_by);
+	case LOGQL_STAGE_KINDS: break;
 	case LOGQL_STAGE_REGEXP:
 	case LOGQL_STAGE_PATTERN:
 	case LOGQL_STAGE_LINE_FORMAT: return str_eq(a->text, b->text);

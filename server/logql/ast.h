@@ -126,8 +126,16 @@ enum logql_stage_kind {
 	LOGQL_STAGE_LABEL_FORMAT,
 	LOGQL_STAGE_DECOLORIZE,
 	LOGQL_STAGE_DROP,
-	LOGQL_STAGE_KEEP
+	LOGQL_STAGE_KEEP,
+	/* Beyond Loki (LEX_EXTENSIONS). The last three look at all lines of an answer, and only end a log query. */
+	LOGQL_STAGE_UNROLL, /* | unroll "path" */
+	LOGQL_STAGE_UNIQ,   /* | uniq [by (…)] */
+	LOGQL_STAGE_TOP,    /* | top N [by (…)] */
+	LOGQL_STAGE_SORT,   /* | sort [by (label)] [desc] */
+	LOGQL_STAGE_KINDS
 };
+
+static inline bool logql_stage_ends(enum logql_stage_kind k) { return k >= LOGQL_STAGE_UNIQ; }
 
 /* One assignment of label_format: a rename (dst=src) or a template (dst="text"). */
 struct logql_label_format {
@@ -154,10 +162,12 @@ struct logql_stage {
 			const struct linefilters *compiled_filters; /* all of them as one group */
 		};
 		struct {
-			struct extract_expr *exprs; /* JSON, LOGFMT: name = expression; n_exprs == 0: all fields */
+			/* JSON, LOGFMT: name = expression; n_exprs == 0: all fields. UNROLL: the path, under no name;
+			 * n_exprs == 0: the line itself */
+			struct extract_expr *exprs;
 			size_t n_exprs;
 			unsigned logfmt_flags;          /* LOGFMT: LOGFMT_STRICT, LOGFMT_KEEP_EMPTY */
-			const struct json_paths *paths; /* JSON with exprs */
+			const struct json_paths *paths; /* JSON, UNROLL with exprs */
 		};
 		struct {
 			struct str text;                      /* REGEXP, PATTERN, LINE_FORMAT: the string */
@@ -173,6 +183,12 @@ struct logql_stage {
 		struct {
 			struct logql_drop *drops; /* DROP, KEEP */
 			size_t n_drops;
+		};
+		struct {
+			struct str *by; /* UNIQ, TOP, SORT: labels; n_by == 0: the line */
+			size_t n_by;
+			uint32_t top; /* TOP: how many */
+			bool desc;    /* SORT */
 		};
 	};
 };

@@ -7,7 +7,13 @@
 
 static void release_regex(void *re) { regex_free(re); }
 
-static bool check_range_agg(struct logql_expr *x, struct err *e)
+/* With extensions a selector may match everything. */
+static bool check_selector(const struct logql *q, const struct logql_log *log, struct err *e)
+{
+	return q->extended || selector_check(&log->selector, e);
+}
+
+static bool check_range_agg(const struct logql *q, struct logql_expr *x, struct err *e)
 {
 	const struct logql_op_info *fn = &logql_range_fns[x->range_agg.fn];
 	struct str param = x->range_agg.param_text;
@@ -24,7 +30,7 @@ static bool check_range_agg(struct logql_expr *x, struct err *e)
 	if (unwrap && (fn->flags & LOGQL_UNWRAP_NEVER)) return fail(e, "invalid aggregation %s with unwrap", fn->name);
 	if (!unwrap && (fn->flags & LOGQL_UNWRAP_ALWAYS))
 		return fail(e, "invalid aggregation %s without unwrap", fn->name);
-	return selector_check(&x->range_agg.range->log->selector, e);
+	return check_selector(q, x->range_agg.range->log, e);
 }
 
 static bool check_vector_agg(struct logql_expr *x, struct err *e)
@@ -86,14 +92,14 @@ static bool check_label_replace(struct logql *q, struct logql_expr *x, struct er
 bool logql_check(struct logql *q, struct logql_expr *x, struct err *e)
 {
 	switch (x->kind) {
-	case LOGQL_LOG: return selector_check(&x->log->selector, e);
-	case LOGQL_RANGE_AGG: return check_range_agg(x, e);
+	case LOGQL_LOG: return check_selector(q, x->log, e);
+	case LOGQL_RANGE_AGG: return check_range_agg(q, x, e);
 	case LOGQL_VECTOR_AGG: return check_vector_agg(x, e) && logql_check(q, x->vector_agg.expr, e);
 	case LOGQL_BINARY:
 		return check_binary(x, e) && logql_check(q, x->binary.left, e) && logql_check(q, x->binary.right, e);
 	case LOGQL_LABEL_REPLACE: return check_label_replace(q, x, e) && logql_check(q, x->label_replace.expr, e);
 	case LOGQL_VARIANTS:
-		if (!selector_check(&x->variants.range->log->selector, e)) return false;
+		if (!check_selector(q, x->variants.range->log, e)) return false;
 		for (size_t i = 0; i < x->variants.n; i++)
 			if (!logql_check(q, x->variants.exprs[i], e)) return false;
 		return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From stages as written to stages as run. Line filters move to the front of their group, since they are the cheapest
- * and run on the raw line; a label filter, line_format or unpack ends a group, because a filter behind it may mean
- * another line or must not hide an earlier error. */
+ * and run on the raw line; a label filter, line_format, unpack or unroll ends a group, because a filter behind it may
+ * mean another line or must not hide an earlier error. */
 #include "server/logql/parse.h"
 
 struct compile {
@@ -52,6 +52,7 @@ static void reorder(struct compile *c)
 			break;
 		case LOGQL_STAGE_LINE_FORMAT:
 		case LOGQL_STAGE_UNPACK:
+		case LOGQL_STAGE_UNROLL:
 			*ARENA_PUSH(c->q->a, c->waiting, c->n_waiting, c->cap_waiting) = *s;
 			end_group(c);
 			break;
@@ -97,6 +98,7 @@ static bool build(struct compile *c, struct logql_stage *s)
 		s->compiled_filters = f;
 		return f != NULL;
 	}
+	case LOGQL_STAGE_UNROLL:
 	case LOGQL_STAGE_JSON: {
 		if (!s->n_exprs) return true;
 		struct json_paths *paths = json_paths_new(s->exprs, s->n_exprs, c->e);

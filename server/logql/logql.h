@@ -5,6 +5,8 @@
  * "parse error at line L, col C: " or "parse error : ", code ERR_INVALID. The text may be anything:
  * its length (LEX_MAX_SIZE) and the tree's depth (LOGQL_MAX_DEPTH) are bounded. logql_compile() then builds what a run
  * needs, with the errors that Loki has only then ("parse error : stage '…' : …"); format_query does not call it.
+ * logql_parse_extended() takes Larch's extensions as well (docs/LOGQL-EXTENSIONS.md): everything that Loki takes
+ * means the same there.
  * The text must outlive the arena's use. One owner thread until parsed and compiled; then read-only and
  * shared freely, until the owner calls logql_free (before the arena goes). */
 #ifndef LARCH_SERVER_LOGQL_LOGQL_H
@@ -17,11 +19,13 @@ struct logql {
 	struct arena *a;
 	struct logql_expr *root;
 	struct logql_owned *owned; /* compiled objects to free */
+	bool extended;             /* parsed with the extensions */
 	bool compiled;
 };
 
 /* In the arena; NULL on error (nothing to free). */
 struct logql *logql_parse(struct arena *a, struct str text, struct err *e);
+struct logql *logql_parse_extended(struct arena *a, struct str text, struct err *e);
 bool logql_compile(struct logql *q, struct err *e);
 void logql_free(struct logql *q); /* compiled objects; q may be NULL */
 

@@ -88,7 +88,7 @@ static size_t tok_row(const struct parse *p, const enum tok_kind *toks, size_t n
 /* ---- lists of names ---- */
 
 /* The names of by (…), on (…) and group_left (…), from "(" to ")". */
-static bool parse_names(struct parse *p, struct str **names, size_t *n)
+bool parse_names(struct parse *p, struct str **names, size_t *n)
 {
 	size_t cap = 0;
 	if (!lex_expect(&p->lx, TOK_LPAREN)) return false;
@@ -461,19 +461,27 @@ static struct logql_expr *parse_expr(struct parse *p, unsigned precedence)
 	return p->lx.tok.kind == TOK_ERROR ? NULL : left;
 }
 
-struct logql *logql_parse(struct arena *a, struct str text, struct err *e)
+static struct logql *parse_text(struct arena *a, struct str text, unsigned flags, struct err *e)
 {
 	struct logql *q = ARENA_NEW(a, struct logql);
 	struct parse p = {.q = q};
 	q->text = text;
 	q->a = a;
-	lex_init(&p.lx, text, a, 0, e);
+	q->extended = flags & LEX_EXTENSIONS;
+	lex_init(&p.lx, text, a, flags, e);
 	q->root = parse_expr(&p, 0);
 	if (q->root && p.lx.tok.kind != TOK_EOF) lex_unexpected(&p.lx);
 	if (q->root && p.lx.tok.kind != TOK_ERROR && logql_check(q, q->root, e)) return q;
 	lex_wrap(e);
 	logql_free(q);
 	return NULL;
+}
+
+struct logql *logql_parse(struct arena *a, struct str text, struct err *e) { return parse_text(a, text, 0, e); }
+
+struct logql *logql_parse_extended(struct arena *a, struct str text, struct err *e)
+{
+	return parse_text(a, text, LEX_EXTENSIONS, e);
 }
 
 struct logql *logql_parse_matchers(struct arena *a, struct str text, struct err *e)

@@ -24,6 +24,8 @@ struct logql_span parse_span(const struct parse *p, size_t from); /* from there 
 /* Stages up to the first token that starts none; stops before `| unwrap`, which is *unwrap then, with the "|"
  * consumed. unwrap == NULL: unwrap is not allowed here. */
 bool parse_pipeline(struct parse *p, struct logql_log *log, bool *unwrap);
+/* (a, b, …), appended to names. */
+bool parse_names(struct parse *p, struct str **names, size_t *n);
 /* A label filter with its and, or and comma. */
 struct logql_filter *parse_filter(struct parse *p);
 /* {…}, registered for logql_free. */

@@ -322,6 +322,94 @@ static bool stage_drop(struct parse *p, struct logql_stage *s)
 
 static bool stage_filter(struct parse *p, struct logql_stage *s) { return (s->filter = parse_filter(p)) != NULL; }
 
+/* ---- beyond Loki ---- */
+
+static bool stage_unroll(struct parse *p, struct logql_stage *s)
+{
+	size_t cap = 0;
+	lex_next(&p->lx);
+	if (p->lx.tok.kind != TOK_STRING) return p->lx.tok.kind != TOK_ERROR;
+	*ARENA_PUSH(p->lx.a, s->exprs, s->n_exprs, cap) = (struct extract_expr){STR("unroll"), p->lx.tok.str};
+	lex_next(&p->lx);
+	return true;
+}
+
+static bool stage_by(struct parse *p, struct logql_stage *s)
+{
+	lex_next(&p->lx);
+	if (!lex_accept(&p->lx, TOK_BY)) return p->lx.tok.kind != TOK_ERROR;
+	if (!parse_names(p, &s->by, &s->n_by)) return false;
+	return s->n_by || lex_fail(&p->lx, "by () needs at least one label");
+}
+
+static bool stage_top(struct parse *p, struct logql_stage *s)
+{
+	uint64_t n;
+	lex_next(&p->lx);
+	if (p->lx.tok.kind != TOK_NUMBER) return lex_unexpected(&p->lx, TOK_NUMBER);
+	if (!str_to_u64(p->lx.tok.text, &n) || n == 0 || n > UINT32_MAX)
+		return lex_fail(&p->lx, "top needs a whole number above 0, not %.*s", STR_ARG(p->lx.tok.text));
+	s->top = (uint32_t)n;
+	return stage_by(p, s);
+}
+
+static bool stage_sort(struct parse *p, struct logql_stage *s)
+{
+	if (!stage_by(p, s)) return false;
+	if (s->n_by > 1) return lex_fail(&p->lx, "sort takes one label, not %zu", s->n_by);
+	s->desc = p->lx.tok.kind == TOK_IDENT && str_eqc(p->lx.tok.text, "desc");
+	if (s->desc) lex_next(&p->lx);
+	return p->lx.tok.kind != TOK_ERROR;
+}
+
+static const struct extension {
+	const char *word;
+	enum logql_stage_kind kind;
+	bool (*parse)(struct parse *p, struct logql_stage *s);
+} extensions[] = {
+	{"unroll", LOGQL_STAGE_UNROLL, stage_unroll},
+	{"uniq", LOGQL_STAGE_UNIQ, stage_by},
+	{"top", LOGQL_STAGE_TOP, stage_top},
+	{"sort", LOGQL_STAGE_SORT, stage_sort},
+};
+
+/* The extension that the current word starts. A word that an operator follows is the label of a filter, as in Loki. */
+static const struct extension *at_extension(const struct parse *p)
+{
+	enum logql_cmp cmp;
+	struct lex ahead = p->lx;
+	struct err quiet = ERR_INIT;
+	bool is_word = p->lx.tok.kind == TOK_IDENT || p->lx.tok.kind == TOK_SORT;
+	if (!is_word || !(p->lx.flags & LEX_EXTENSIONS)) return NULL;
+	ahead.e = &quiet;
+	lex_next(&ahead);
+	if (ahead.tok.kind == TOK_RE || ahead.tok.kind == TOK_NRE || cmp_of(ahead.tok.kind, &cmp)) return NULL;
+	for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
+		if (str_eqc(p->lx.tok.text, extensions[i].word)) return &extensions[i];
+	return NULL;
+}
+
+static bool misplaced(struct parse *p, const struct logql_stage *s, const char *rule)
+{
+	struct buf text = {0};
+	logql_print_stage(&text, s);
+	lex_fail(&p->lx, "`%s` %s", buf_cstr(&text), rule);
+	buf_free(&text);
+	return false;
+}
+
+/* Does this stage stand where one of its kind may? in_range: the pipeline is that of a range. */
+static bool check_order(struct parse *p, const struct logql_log *log, const struct logql_stage *s, bool in_range)
+{
+	enum logql_stage_kind last = log->n_stages ? log->stages[log->n_stages - 1].kind : LOGQL_STAGE_LINE_FILTERS;
+	if (logql_stage_ends(s->kind) && in_range) return misplaced(p, s, "can only end a log query");
+	if (!logql_stage_ends(last)) return true;
+	if (last == LOGQL_STAGE_SORT) return misplaced(p, s, "cannot stand behind sort");
+	return s->kind == LOGQL_STAGE_SORT || misplaced(p, s, "cannot stand behind uniq or top; only sort can");
+}
+
+/* ---- pipelines ---- */
+
 /* What a word behind "|" starts; the parser function is called on that word. */
 static const struct {
 	enum tok_kind tok;
@@ -344,6 +432,11 @@ static const struct {
 
 static bool stage_behind_pipe(struct parse *p, struct logql_stage *s)
 {
+	const struct extension *x = at_extension(p);
+	if (x) {
+		s->kind = x->kind;
+		return x->parse(p, s);
+	}
 	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
 		if (stages[i].tok != p->lx.tok.kind) continue;
 		s->kind = stages[i].kind;
@@ -380,7 +473,7 @@ bool parse_pipeline(struct parse *p, struct logql_log *log, bool *unwrap)
 		} else {
 			return p->lx.tok.kind != TOK_ERROR;
 		}
-		if (!ok) return false;
+		if (!ok || !check_order(p, log, &s, unwrap != NULL)) return false;
 		s.span = parse_span(p, from);
 		log->span.to = s.span.to;
 		*ARENA_PUSH(p->lx.a, log->stages, log->n_stages, cap) = s;

@@ -123,6 +123,14 @@ static void print_line_filters(struct buf *b, const struct logql_stage *s, const
 	}
 }
 
+/* by (…) of a stage; nothing where the line counts. */
+static void print_by(struct buf *b, const struct logql_stage *s)
+{
+	if (!s->n_by) return;
+	buf_c(b, " by ");
+	names(b, s->by, s->n_by, ", ");
+}
+
 void logql_print_stage(struct buf *b, const struct logql_stage *s)
 {
 	static const char *const words[] = {
@@ -137,6 +145,10 @@ void logql_print_stage(struct buf *b, const struct logql_stage *s)
 		[LOGQL_STAGE_DECOLORIZE] = "| decolorize",
 		[LOGQL_STAGE_DROP] = "| drop",
 		[LOGQL_STAGE_KEEP] = "| keep",
+		[LOGQL_STAGE_UNROLL] = "| unroll",
+		[LOGQL_STAGE_UNIQ] = "| uniq",
+		[LOGQL_STAGE_TOP] = "| top",
+		[LOGQL_STAGE_SORT] = "| sort",
 	};
 	if (s->kind == LOGQL_STAGE_LINE_FILTERS) {
 		print_line_filters(b, s, " ");
@@ -157,6 +169,20 @@ void logql_print_stage(struct buf *b, const struct logql_stage *s)
 	case LOGQL_STAGE_LABEL_FORMAT: print_formats(b, s); break;
 	case LOGQL_STAGE_DROP:
 	case LOGQL_STAGE_KEEP: print_drops(b, s); break;
+	case LOGQL_STAGE_UNROLL:
+		if (!s->n_exprs) break;
+		buf_ch(b, ' ');
+		buf_quote(b, s->exprs[0].expr);
+		break;
+	case LOGQL_STAGE_TOP:
+		buf_printf(b, " %u", s->top);
+		print_by(b, s);
+		break;
+	case LOGQL_STAGE_UNIQ:
+	case LOGQL_STAGE_SORT:
+		print_by(b, s);
+		if (s->desc) buf_c(b, " desc");
+		break;
 	default: break;
 	}
 }
