@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Any text as a query. What parses must print as something that reads back as the same tree, in both forms. */
+/* Any text as a query, in Loki's language and in the extended one. What parses must print as something that reads back
+ * as the same tree, in both forms. */
 #include "server/logql/logql.h"
 
 #include <stdio.h>
@@ -19,14 +20,16 @@ static bool is_inexact(struct str text)
 	return false;
 }
 
-static void reads_back(const struct logql *q, void (*print)(struct buf *b, const struct logql_expr *x))
+typedef struct logql *parser(struct arena *a, struct str text, struct err *e);
+
+static void reads_back(const struct logql *q, parser *parse, void (*print)(struct buf *b, const struct logql_expr *x))
 {
 	struct buf b = {0};
 	struct arena a;
 	struct err e = ERR_INIT;
 	arena_init(&a, 0);
 	print(&b, q->root);
-	struct logql *again = logql_parse(&a, buf_view(&b), &e);
+	struct logql *again = parse(&a, buf_view(&b), &e);
 	if (b.n < LEX_MAX_SIZE && !is_inexact(buf_view(&b)) && (!again || !logql_equal(q->root, again->root))) {
 		fprintf(stderr, "%s\n%s\n", buf_cstr(&b), again ? "reads back differently" : e.msg);
 		abort();
@@ -36,19 +39,38 @@ static void reads_back(const struct logql *q, void (*print)(struct buf *b, const
 	buf_free(&b);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+/* What Loki takes must be the same query with extensions. */
+static void means_the_same(const struct logql *q)
 {
 	struct arena a;
 	struct err e = ERR_INIT;
 	arena_init(&a, 0);
-	struct logql *q = logql_parse(&a, str_of((const char *)data, n), &e);
+	struct logql *more = logql_parse_extended(&a, q->text, &e);
+	if (!more || !logql_equal(q->root, more->root)) abort();
+	logql_free(more);
+	arena_free(&a);
+}
+
+static void try(struct str text, parser *parse)
+{
+	struct arena a;
+	struct err e = ERR_INIT;
+	arena_init(&a, 0);
+	struct logql *q = parse(&a, text, &e);
 	if (q) {
-		reads_back(q, logql_print);
-		reads_back(q, logql_print_pretty);
+		reads_back(q, parse, logql_print);
+		reads_back(q, parse, logql_print_pretty);
+		if (!q->extended) means_the_same(q);
 		logql_compile(q, &e);
 	}
 	logql_free(q);
 	arena_free(&a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	try(str_of((const char *)data, n), logql_parse);
+	try(str_of((const char *)data, n), logql_parse_extended);
 	return 0;
 }

@@ -36,12 +36,13 @@ static void fill(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void run(struct str text, bool instant)
+static void run(struct str text, bool instant, bool extensions)
 {
 	struct exec_source src = {STR("fake"), snapshot_take(&store, STR("fake"))};
 	struct exec_query q = {
 		.text = text,
 		.instant = instant,
+		.extensions = extensions,
 		.end = SEC(60),
 		.step = SEC(7),
 		.limit = 10,
@@ -66,7 +67,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!engine) fill();
 	if (size > 4096) return 0;
-	run(str_of((const char *)data, size), false);
-	run(str_of((const char *)data, size), true);
+	for (int i = 0; i < 4; i++) run(str_of((const char *)data, size), i & 1, i & 2);
 	return 0;
 }
