@@ -60,8 +60,13 @@ static void parse_fold(struct lex *lx, struct linefilter *f, size_t end)
 	lex_next(lx);
 }
 
-static bool parse_operand(struct lex *lx, struct linefilter_operand *o)
+static bool parse_operand(struct lex *lx, enum linefilter_op op, struct linefilter_operand *o)
 {
+	if (ops[op].test == TEST_FOLDED) {
+		o->text = lx->tok.str;
+		o->ip = false;
+		return lex_expect(lx, TOK_STRING);
+	}
 	o->ip = lx->tok.kind == TOK_IP;
 	if (o->ip) {
 		lex_next(lx);
@@ -83,7 +88,7 @@ bool linefilter_parse(struct lex *lx, struct linefilter *f)
 	parse_fold(lx, f, end);
 	do {
 		struct linefilter_operand o;
-		if (!parse_operand(lx, &o)) return false;
+		if (!parse_operand(lx, f->op, &o)) return false;
 		*ARENA_PUSH(lx->a, f->v, f->n, cap) = o;
 	} while (lex_accept(lx, TOK_OR));
 	return true;
