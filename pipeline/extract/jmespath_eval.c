@@ -21,7 +21,7 @@ static bool is_false(const struct jval *v)
 	return false;
 }
 
-static struct jval *new_list(struct jrun *r, size_t room)
+struct jval *jmespath_list(struct jrun *r, size_t room)
 {
 	if (!jmespath_step(r, room)) return NULL;
 	struct jval *v = ARENA_NEW(r->a, struct jval);
@@ -30,17 +30,15 @@ static struct jval *new_list(struct jrun *r, size_t room)
 	return v;
 }
 
-static const struct jval *boolean(bool b) { return b ? &jval_true : &jval_false; }
-
 static const struct jval *compare(const struct jnode *n, const struct jval *a, const struct jval *b)
 {
-	if (n->cmp == JCMP_EQ || n->cmp == JCMP_NE) return boolean(jval_eq(a, b) == (n->cmp == JCMP_EQ));
+	if (n->cmp == JCMP_EQ || n->cmp == JCMP_NE) return jmespath_bool(jval_eq(a, b) == (n->cmp == JCMP_EQ));
 	if (a->kind != JVAL_NUM || b->kind != JVAL_NUM) return &jval_null;
 	switch (n->cmp) {
-	case JCMP_LT: return boolean(a->num < b->num);
-	case JCMP_LE: return boolean(a->num <= b->num);
-	case JCMP_GT: return boolean(a->num > b->num);
-	default: return boolean(a->num >= b->num);
+	case JCMP_LT: return jmespath_bool(a->num < b->num);
+	case JCMP_LE: return jmespath_bool(a->num <= b->num);
+	case JCMP_GT: return jmespath_bool(a->num > b->num);
+	default: return jmespath_bool(a->num >= b->num);
 	}
 }
 
@@ -71,7 +69,7 @@ static const struct jval *slice(struct jrun *r, const struct jnode *n, const str
 	bool back = step < 0;
 	int64_t from = n->given[0] ? clamp(n->slice[0], size, back) : back ? size - 1 : 0;
 	int64_t to = n->given[1] ? clamp(n->slice[1], size, back) : back ? -1 : size;
-	struct jval *out = new_list(r, v->arr.n);
+	struct jval *out = jmespath_list(r, v->arr.n);
 	if (!out) return NULL;
 	if (step > size) step = size + 1; /* no overflow below */
 	if (step < -size) step = -size - 1;
@@ -84,7 +82,7 @@ static const struct jval *flatten(struct jrun *r, const struct jval *v)
 	if (v->kind != JVAL_ARR) return &jval_null;
 	size_t n = 0;
 	for (size_t i = 0; i < v->arr.n; i++) n += v->arr.v[i]->kind == JVAL_ARR ? v->arr.v[i]->arr.n : 1;
-	struct jval *out = new_list(r, n);
+	struct jval *out = jmespath_list(r, n);
 	for (size_t i = 0; out && i < v->arr.n; i++) {
 		const struct jval *x = v->arr.v[i];
 		if (x->kind != JVAL_ARR)
@@ -103,7 +101,7 @@ static const struct jval *project(struct jrun *r, const struct jnode *n, const s
 	if (!v) return NULL;
 	if (v->kind != (values ? JVAL_OBJ : JVAL_ARR)) return &jval_null;
 	size_t size = values ? v->obj.n : v->arr.n;
-	struct jval *out = new_list(r, size);
+	struct jval *out = jmespath_list(r, size);
 	for (size_t i = 0; out && i < size; i++) {
 		const struct jval *x = values ? v->obj.v[i].val : v->arr.v[i];
 		if (n->c) {
@@ -121,7 +119,7 @@ static const struct jval *project(struct jrun *r, const struct jnode *n, const s
 static const struct jval *make_list(struct jrun *r, const struct jnode *n, const struct jval *v)
 {
 	if (v->kind == JVAL_NULL) return v;
-	struct jval *out = new_list(r, n->n);
+	struct jval *out = jmespath_list(r, n->n);
 	for (size_t i = 0; out && i < n->n; i++) {
 		const struct jval *x = jmespath_eval(r, n->kids[i], v);
 		if (!x) return NULL;
@@ -195,7 +193,7 @@ const struct jval *jmespath_eval(struct jrun *r, const struct jnode *n, const st
 	case JNODE_COMPARE: return both(r, n, v);
 	case JNODE_OR:
 	case JNODE_AND: return either(r, n, v);
-	case JNODE_NOT: x = jmespath_eval(r, n->a, v); return x ? boolean(is_false(x)) : NULL;
+	case JNODE_NOT: x = jmespath_eval(r, n->a, v); return x ? jmespath_bool(is_false(x)) : NULL;
 	case JNODE_LIST: return make_list(r, n, v);
 	case JNODE_HASH: return make_hash(r, n, v);
 	case JNODE_CALL: return call(r, n, v);

@@ -27,8 +27,6 @@ struct jfunc {
 	const struct jval *(*fn)(struct jrun *r, const struct jarg *v, size_t n);
 };
 
-static const struct jval *boolean(bool b) { return b ? &jval_true : &jval_false; }
-
 static const struct jval *fail(struct jrun *r, const char *what)
 {
 	err_set(r->e, ERR_INVALID, "%s", what);
@@ -89,13 +87,13 @@ static const struct jval *f_to_number(struct jrun *r, const struct jarg *v, size
 static const struct jval *f_starts_with(struct jrun *r, const struct jarg *v, size_t n)
 {
 	(void)r, (void)n;
-	return boolean(str_starts(v[0].val->s, v[1].val->s));
+	return jmespath_bool(str_starts(v[0].val->s, v[1].val->s));
 }
 
 static const struct jval *f_ends_with(struct jrun *r, const struct jarg *v, size_t n)
 {
 	(void)r, (void)n;
-	return boolean(str_ends(v[0].val->s, v[1].val->s));
+	return jmespath_bool(str_ends(v[0].val->s, v[1].val->s));
 }
 
 static const struct jval *f_join(struct jrun *r, const struct jarg *v, size_t n)
@@ -139,7 +137,7 @@ static const struct jval *f_contains(struct jrun *r, const struct jarg *v, size_
 {
 	const struct jval *in = v[0].val, *what = v[1].val;
 	(void)n;
-	if (in->kind == JVAL_STR) return boolean(what->kind == JVAL_STR && str_find(in->s, what->s) >= 0);
+	if (in->kind == JVAL_STR) return jmespath_bool(what->kind == JVAL_STR && str_find(in->s, what->s) >= 0);
 	if (!jmespath_step(r, in->arr.n)) return NULL;
 	for (size_t i = 0; i < in->arr.n; i++)
 		if (jval_eq(in->arr.v[i], what)) return &jval_true;
@@ -157,13 +155,11 @@ static const struct jval *f_length(struct jrun *r, const struct jarg *v, size_t 
 
 /* ---- arrays and objects ---- */
 
-static struct jval *new_list(struct jrun *r, size_t n)
+/* An array of n, to be filled. */
+static struct jval *full_list(struct jrun *r, size_t n)
 {
-	if (!jmespath_step(r, n)) return NULL;
-	struct jval *v = ARENA_NEW(r->a, struct jval);
-	v->kind = JVAL_ARR;
-	v->arr.n = n;
-	v->arr.v = arena_alloc(r->a, n * sizeof *v->arr.v);
+	struct jval *v = jmespath_list(r, n);
+	if (v) v->arr.n = n;
 	return v;
 }
 
@@ -184,7 +180,7 @@ static const struct jval *f_reverse(struct jrun *r, const struct jarg *v, size_t
 	const struct jval *x = v[0].val;
 	(void)n;
 	if (x->kind == JVAL_STR) return reverse_text(r, x->s);
-	struct jval *out = new_list(r, x->arr.n);
+	struct jval *out = full_list(r, x->arr.n);
 	for (size_t i = 0; out && i < x->arr.n; i++) out->arr.v[i] = x->arr.v[x->arr.n - 1 - i];
 	return out;
 }
@@ -192,7 +188,7 @@ static const struct jval *f_reverse(struct jrun *r, const struct jarg *v, size_t
 static const struct jval *f_keys(struct jrun *r, const struct jarg *v, size_t n)
 {
 	const struct jval *x = v[0].val;
-	struct jval *out = new_list(r, x->obj.n);
+	struct jval *out = full_list(r, x->obj.n);
 	(void)n;
 	for (size_t i = 0; out && i < x->obj.n; i++) out->arr.v[i] = jval_str(r->a, x->obj.v[i].name);
 	return out;
@@ -201,7 +197,7 @@ static const struct jval *f_keys(struct jrun *r, const struct jarg *v, size_t n)
 static const struct jval *f_values(struct jrun *r, const struct jarg *v, size_t n)
 {
 	const struct jval *x = v[0].val;
-	struct jval *out = new_list(r, x->obj.n);
+	struct jval *out = full_list(r, x->obj.n);
 	(void)n;
 	for (size_t i = 0; out && i < x->obj.n; i++) out->arr.v[i] = x->obj.v[i].val;
 	return out;
@@ -211,7 +207,7 @@ static const struct jval *f_to_array(struct jrun *r, const struct jarg *v, size_
 {
 	(void)n;
 	if (v[0].val->kind == JVAL_ARR) return v[0].val;
-	struct jval *out = new_list(r, 1);
+	struct jval *out = full_list(r, 1);
 	if (out) out->arr.v[0] = v[0].val;
 	return out;
 }
@@ -247,7 +243,7 @@ static const struct jval *f_merge(struct jrun *r, const struct jarg *v, size_t n
 static const struct jval *f_map(struct jrun *r, const struct jarg *v, size_t n)
 {
 	const struct jval *x = v[1].val;
-	struct jval *out = new_list(r, x->arr.n);
+	struct jval *out = full_list(r, x->arr.n);
 	(void)n;
 	for (size_t i = 0; out && i < x->arr.n; i++)
 		if (!(out->arr.v[i] = jmespath_eval(r, v[0].ref, x->arr.v[i]))) return NULL;
@@ -291,7 +287,7 @@ static struct keyed *keyed(struct jrun *r, const struct jval *list, const struct
 static const struct jval *sorted(struct jrun *r, const struct jval *list, const struct jnode *ref)
 {
 	struct keyed *v = keyed(r, list, ref);
-	struct jval *out = v ? new_list(r, list->arr.n) : NULL;
+	struct jval *out = v ? full_list(r, list->arr.n) : NULL;
 	if (!out) return NULL;
 	qsort(v, list->arr.n, sizeof *v, by_key);
 	for (size_t i = 0; i < list->arr.n; i++) out->arr.v[i] = v[i].val;

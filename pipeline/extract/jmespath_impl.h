@@ -58,6 +58,9 @@ struct jrun {
 };
 const struct jval *jmespath_eval(struct jrun *r, const struct jnode *n, const struct jval *v);
 bool jmespath_step(struct jrun *r, size_t n); /* false: too many */
+struct jval *jmespath_list(struct jrun *r,
+			   size_t room); /* an empty array with room for so many; NULL: too many steps */
+static inline const struct jval *jmespath_bool(bool b) { return b ? &jval_true : &jval_false; }
 
 /* An argument: a value, or &expression. */
 struct jarg {
