@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LABELS_TEXT_MAX (16u << 20)
-#define TEXTS_MAX 100      /* distinct refusals that one answer lists */
-#define STREAM_TEXTS_MAX 10 /* entries listed for one stream over its rate */
+#define LABELS_TEXT_MAX  (16u << 20)
+#define TEXTS_MAX        100 /* distinct refusals that one answer lists */
+#define STREAM_TEXTS_MAX 10  /* entries listed for one stream over its rate */
 
 struct distributor {
 	struct clock *clock;
@@ -36,6 +36,11 @@ void distributor_free(struct distributor *d)
 	free(d);
 }
 
+/* Bytes of a stream's survivors: metadata as sent, detected_level not counted. */
+struct sizes {
+	size_t lines, meta;
+};
+
 /* Refusals of one push, equal texts counted. */
 struct refusal {
 	struct str text;
@@ -48,11 +53,13 @@ struct check {
 	struct arena *a;
 	struct str tenant;
 	int64_t now;
+	struct level_rules level;
+	struct sizes *sizes; /* of each stream in the result */
 	struct refusal *refusals;
 	size_t nrefusals, cap_refusals;
-	struct str name;                /* current stream's labels, printed when first needed */
+	struct str name; /* current stream's labels, printed when first needed */
 	const struct labels *labels;
-	struct label *level_sets[8];    /* one-pair metadata sets shared by the entries of a level */
+	struct label *level_sets[8]; /* one-pair metadata sets shared by the entries of a level */
 	size_t nlevel_sets;
 };
 
@@ -91,7 +98,8 @@ static struct str refusals_text(struct check *c)
 	if (c->nrefusals == 1 && c->refusals[0].count == 1) return c->refusals[0].text;
 	struct buf b = {0};
 	for (size_t i = 0; i < c->nrefusals; i++)
-		buf_printf(&b, "%s%zu errors like: %.*s", i ? "; " : "", c->refusals[i].count, STR_ARG(c->refusals[i].text));
+		buf_printf(&b, "%s%zu errors like: %.*s", i ? "; " : "", c->refusals[i].count,
+			   STR_ARG(c->refusals[i].text));
 	struct str text = arena_str(c->a, buf_view(&b));
 	buf_free(&b);
 	return text;
@@ -145,25 +153,29 @@ static const char *check_labels(struct check *c, size_t given, struct str *text)
 		return "missing_labels";
 	}
 	if ((int64_t)given > c->l->max_label_names_per_series) {
-		*text = arena_printf(c->a, "entry for stream '%.*s' has %zu label names; limit %" PRId64, STR_ARG(stream_name(c)), given,
-		                     c->l->max_label_names_per_series);
+		*text = arena_printf(c->a, "entry for stream '%.*s' has %zu label names; limit %" PRId64,
+				     STR_ARG(stream_name(c)), given, c->l->max_label_names_per_series);
 		return "max_label_names_per_series";
 	}
 	for (size_t i = 0; i < v->n; i++) {
 		const char *what = NULL, *reason = NULL;
 		struct str name = v->v[i].name;
-		if ((int64_t)name.n > c->l->max_label_name_length) what = "label name too long", reason = "label_name_too_long";
+		if ((int64_t)name.n > c->l->max_label_name_length)
+			what = "label name too long", reason = "label_name_too_long";
 		else if ((int64_t)v->v[i].value.n > c->l->max_label_value_length)
 			what = "label value too long", reason = "label_value_too_long", name = v->v[i].value;
-		else if (i && str_eq(v->v[i - 1].name, name)) what = "duplicate label name", reason = "duplicate_label_names";
+		else if (i && str_eq(v->v[i - 1].name, name))
+			what = "duplicate label name", reason = "duplicate_label_names";
 		if (!what) continue;
-		*text = arena_printf(c->a, "stream '%.*s' has %s: '%.*s'", STR_ARG(stream_name(c)), what, STR_ARG(name));
+		*text = arena_printf(c->a, "stream '%.*s' has %s: '%.*s'", STR_ARG(stream_name(c)), what,
+				     STR_ARG(name));
 		return reason;
 	}
 	struct str missing = missing_enforced(c);
 	if (missing.p) {
-		*text = arena_printf(c->a, "missing required labels '%.*s' for user '%.*s' for stream '%.*s' (policy: '')",
-		                     STR_ARG(missing), STR_ARG(c->tenant), STR_ARG(stream_name(c)));
+		*text = arena_printf(c->a,
+				     "missing required labels '%.*s' for user '%.*s' for stream '%.*s' (policy: '')",
+				     STR_ARG(missing), STR_ARG(c->tenant), STR_ARG(stream_name(c)));
 		return "missing_enforced_labels";
 	}
 	return NULL;
@@ -258,22 +270,29 @@ static const char *check_meta(struct check *c, const struct push_entry *en, stru
 	const char *advice = "or contact your Loki administrator to increase it";
 	if (en->meta.n == 0) return NULL;
 	if (!l->allow_structured_metadata) {
-		*text = arena_printf(c->a, "stream '%.*s' includes structured metadata, but this feature is disallowed. Please see "
-		                     "`limits_config.allow_structured_metadata` or contact your Loki administrator to enable it",
-		                     STR_ARG(stream_name(c)));
+		*text = arena_printf(
+			c->a,
+			"stream '%.*s' includes structured metadata, but this feature is disallowed. Please see "
+			"`limits_config.allow_structured_metadata` or contact your Loki administrator to enable it",
+			STR_ARG(stream_name(c)));
 		return "disallowed_structured_metadata";
 	}
 	size_t bytes = meta_bytes(&en->meta);
 	if (l->max_structured_metadata_size && bytes > l->max_structured_metadata_size) {
-		*text = arena_printf(c->a, "stream '%.*s' has structured metadata too large: '%zu' bytes, limit: '%" PRIu64 "' bytes. "
-		                     "Please see `limits_config.max_structured_metadata_size` %s", STR_ARG(stream_name(c)), bytes,
-		                     l->max_structured_metadata_size, advice);
+		*text = arena_printf(c->a,
+				     "stream '%.*s' has structured metadata too large: '%zu' bytes, limit: '%" PRIu64
+				     "' bytes. "
+				     "Please see `limits_config.max_structured_metadata_size` %s",
+				     STR_ARG(stream_name(c)), bytes, l->max_structured_metadata_size, advice);
 		return "structured_metadata_too_large";
 	}
-	if (l->max_structured_metadata_entries_count && (int64_t)en->meta.n > l->max_structured_metadata_entries_count) {
-		*text = arena_printf(c->a, "stream '%.*s' has too many structured metadata labels: '%zu', limit: '%" PRId64 "'. "
-		                     "Please see `limits_config.max_structured_metadata_entries_count` %s", STR_ARG(stream_name(c)),
-		                     en->meta.n, l->max_structured_metadata_entries_count, advice);
+	if (l->max_structured_metadata_entries_count &&
+	    (int64_t)en->meta.n > l->max_structured_metadata_entries_count) {
+		*text = arena_printf(
+			c->a,
+			"stream '%.*s' has too many structured metadata labels: '%zu', limit: '%" PRId64 "'. "
+			"Please see `limits_config.max_structured_metadata_entries_count` %s",
+			STR_ARG(stream_name(c)), en->meta.n, l->max_structured_metadata_entries_count, advice);
 		return "structured_metadata_too_many";
 	}
 	return NULL;
@@ -297,20 +316,25 @@ static const char *check_entry(struct check *c, struct push_entry *en, struct st
 {
 	const struct limits *l = c->l;
 	if (l->reject_old_samples && en->ts < c->now - l->reject_old_samples_max_age) {
-		*text = arena_printf(c->a, "entry for stream '%.*s' has timestamp too old: %.*s, oldest acceptable timestamp is: %.*s",
-		                     STR_ARG(stream_name(c)), STR_ARG(time_text(c, en->ts)),
-		                     STR_ARG(time_text(c, c->now - l->reject_old_samples_max_age)));
+		*text = arena_printf(
+			c->a,
+			"entry for stream '%.*s' has timestamp too old: %.*s, oldest acceptable timestamp is: %.*s",
+			STR_ARG(stream_name(c)), STR_ARG(time_text(c, en->ts)),
+			STR_ARG(time_text(c, c->now - l->reject_old_samples_max_age)));
 		return "greater_than_max_sample_age";
 	}
 	if (en->ts > c->now + l->creation_grace_period) {
-		*text = arena_printf(c->a, "entry for stream '%.*s' has timestamp too new: %.*s", STR_ARG(stream_name(c)),
-		                     STR_ARG(time_text(c, en->ts)));
+		*text = arena_printf(c->a, "entry for stream '%.*s' has timestamp too new: %.*s",
+				     STR_ARG(stream_name(c)), STR_ARG(time_text(c, en->ts)));
 		return "too_far_in_future";
 	}
 	if (l->max_line_size && en->line.n > l->max_line_size) {
 		if (!l->max_line_size_truncate) {
-			*text = arena_printf(c->a, "max entry size '%" PRIu64 "' bytes exceeded for stream '%.*s' while adding an entry "
-			                     "with length '%zu' bytes", l->max_line_size, STR_ARG(stream_name(c)), en->line.n);
+			*text = arena_printf(c->a,
+					     "max entry size '%" PRIu64
+					     "' bytes exceeded for stream '%.*s' while adding an entry "
+					     "with length '%zu' bytes",
+					     l->max_line_size, STR_ARG(stream_name(c)), en->line.n);
 			return "line_too_long";
 		}
 		truncate_line(c, en);
@@ -319,9 +343,9 @@ static const char *check_entry(struct check *c, struct push_entry *en, struct st
 }
 
 /* Keeps the good entries of a stream, in place. False: the whole push must be refused (out->status is set). */
-static bool check_entries(struct check *c, struct push_stream *st, struct distributor_result *out)
+static bool check_entries(struct check *c, struct push_stream *st, struct sizes *size, struct distributor_result *out)
 {
-	struct str from_labels = level_of_labels(c->l, c->labels), text;
+	struct str from_labels = level_of_labels(&c->level, c->labels), text;
 	size_t k = 0;
 	for (size_t i = 0; i < st->n; i++) {
 		struct push_entry *en = &st->v[i];
@@ -330,17 +354,20 @@ static bool check_entries(struct check *c, struct push_stream *st, struct distri
 			refuse(c, reason, 1, en->line.n, text);
 			continue;
 		}
-		if (c->l->increment_duplicate_timestamp && k && en->ts == st->v[k - 1].ts && !str_eq(en->line, st->v[k - 1].line) &&
-		    en->ts < INT64_MAX)
+		if (c->l->increment_duplicate_timestamp && k && en->ts == st->v[k - 1].ts &&
+		    !str_eq(en->line, st->v[k - 1].line) && en->ts < INT64_MAX)
 			en->ts++;
+		size->lines += en->line.n;
+		size->meta += meta_bytes(&en->meta);
 		if (en->meta.n && !normalise_meta(c, &en->meta)) {
 			out->status = 500;
-			out->text = STR("structured metadata: a name consists of underscores only, or is empty; give it a name with "
-			                "a letter or digit");
+			out->text = STR("structured metadata: a name consists of underscores only, or is empty; give "
+					"it a name with "
+					"a letter or digit");
 			return false;
 		}
 		if (c->l->discover_log_levels && c->l->allow_structured_metadata)
-			add_level(c, &en->meta, level_detect(c->l, from_labels, &en->meta, en->line, c->a));
+			add_level(c, &en->meta, level_detect(&c->level, from_labels, &en->meta, en->line, c->a));
 		st->v[k++] = *en;
 	}
 	st->n = k;
@@ -348,14 +375,6 @@ static bool check_entries(struct check *c, struct push_stream *st, struct distri
 }
 
 /* ---- rates ---- */
-
-static void stream_bytes(const struct ingest_stream *st, size_t *bytes, size_t *meta)
-{
-	for (size_t i = 0; i < st->n; i++) {
-		*bytes += st->v[i].line.n;
-		*meta += meta_bytes(&st->v[i].meta);
-	}
-}
 
 /* "2024-01-02 03:04:05.678 +0000 UTC": Go's time.String. */
 static void go_time(struct buf *b, int64_t ns)
@@ -372,7 +391,8 @@ static void go_time(struct buf *b, int64_t ns)
 	buf_c(b, " +0000 UTC");
 }
 
-static void over_stream_rate(struct check *c, const struct ingest_stream *st, size_t bytes, struct distributor_result *out)
+static void over_stream_rate(struct check *c, const struct ingest_stream *st, size_t bytes,
+			     struct distributor_result *out)
 {
 	struct buf b = {0}, limit = {0}, total = {0};
 	units_bytes_1024_print(&limit, c->l->per_stream_rate_limit);
@@ -380,12 +400,16 @@ static void over_stream_rate(struct check *c, const struct ingest_stream *st, si
 	for (size_t i = 0; i < st->n && i < STREAM_TEXTS_MAX; i++) {
 		buf_c(&b, "entry with timestamp ");
 		go_time(&b, st->v[i].ts);
-		buf_printf(&b, " ignored, reason: 'Per stream rate limit exceeded (limit: %s/sec) while attempting to ingest for stream "
-		           "'%.*s' totaling %s, consider splitting a stream via additional labels or contact your Loki administrator "
-		           "to see if the limit can be increased',\n", buf_cstr(&limit), STR_ARG(stream_name(c)), buf_cstr(&total));
+		buf_printf(&b,
+			   " ignored, reason: 'Per stream rate limit exceeded (limit: %s/sec) while attempting to "
+			   "ingest for stream "
+			   "'%.*s' totaling %s, consider splitting a stream via additional labels or contact your Loki "
+			   "administrator "
+			   "to see if the limit can be increased',\n",
+			   buf_cstr(&limit), STR_ARG(stream_name(c)), buf_cstr(&total));
 	}
 	buf_printf(&b, "user '%.*s', total ignored: %zu out of %zu for stream: %.*s", STR_ARG(c->tenant), st->n, st->n,
-	           STR_ARG(stream_name(c)));
+		   STR_ARG(stream_name(c)));
 	out->status = 429;
 	out->text = arena_str(c->a, buf_view(&b));
 	count(c, METRIC_DISCARDED_SAMPLES, "per_stream_rate_limit", st->n, bytes);
@@ -397,12 +421,16 @@ static void over_stream_rate(struct check *c, const struct ingest_stream *st, si
 static bool within_tenant_rate(struct check *c, size_t lines, size_t bytes, struct distributor_result *out)
 {
 	double mib = 1 << 20, rate = c->l->ingestion_rate_mb * mib;
-	if (ratelimit_take(c->d->tenants, c->tenant, rate, c->l->ingestion_burst_size_mb * mib, (double)bytes)) return true;
+	if (ratelimit_take(c->d->tenants, c->tenant, rate, c->l->ingestion_burst_size_mb * mib, (double)bytes))
+		return true;
 	count(c, METRIC_DISCARDED_SAMPLES, "rate_limited", lines, bytes);
 	out->status = 429;
-	out->text = arena_printf(c->a, "ingestion rate limit exceeded for user %.*s (limit: %.0f bytes/sec) while attempting to ingest "
-	                         "'%zu' lines totaling '%zu' bytes, reduce log volume or contact your Loki administrator to see if the "
-	                         "limit can be increased", STR_ARG(c->tenant), rate, lines, bytes);
+	out->text = arena_printf(
+		c->a,
+		"ingestion rate limit exceeded for user %.*s (limit: %.0f bytes/sec) while attempting to ingest "
+		"'%zu' lines totaling '%zu' bytes, reduce log volume or contact your Loki administrator to see if the "
+		"limit can be increased",
+		STR_ARG(c->tenant), rate, lines, bytes);
 	out->push.n = 0;
 	return false;
 }
@@ -413,15 +441,16 @@ static void check_stream_rates(struct check *c, struct distributor_result *out)
 	size_t k = 0;
 	for (size_t i = 0; i < out->push.n; i++) {
 		struct ingest_stream *st = &out->push.v[i];
-		size_t bytes = 0, meta = 0;
+		size_t bytes = c->sizes[i].lines + c->sizes[i].meta;
 		uint64_t key[2] = {str_hash(c->tenant), labels_hash(&st->labels)};
-		stream_bytes(st, &bytes, &meta);
 		c->labels = &st->labels;
 		c->name = STR_NULL;
-		if (ratelimit_take(c->d->streams, str_of((const char *)key, sizeof key), (double)c->l->per_stream_rate_limit,
-		                   (double)c->l->per_stream_rate_limit_burst, (double)(bytes + meta)))
+		if (ratelimit_take(c->d->streams, str_of((const char *)key, sizeof key),
+				   (double)c->l->per_stream_rate_limit, (double)c->l->per_stream_rate_limit_burst,
+				   (double)bytes))
 			out->push.v[k++] = *st;
-		else over_stream_rate(c, st, bytes + meta, out);
+		else
+			over_stream_rate(c, st, bytes, out);
 	}
 	out->push.n = k;
 }
@@ -430,14 +459,15 @@ static void check_stream_rates(struct check *c, struct distributor_result *out)
 
 /* All label texts, before anything else: one that does not parse refuses everything. */
 static bool parse_labels(struct check *c, const struct push *in, struct labels *sets, size_t *given,
-                         struct distributor_result *out)
+			 struct distributor_result *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct err e = ERR_INIT;
 		struct str text = in->v[i].labels;
 		if (text.n > LABELS_TEXT_MAX) {
 			out->status = 413;
-			out->text = arena_printf(c->a, "stream labels size too large: %zu bytes, limit: %u bytes", text.n, LABELS_TEXT_MAX);
+			out->text = arena_printf(c->a, "stream labels size too large: %zu bytes, limit: %u bytes",
+						 text.n, LABELS_TEXT_MAX);
 			return false;
 		}
 		if (!labels_parse(c->a, text, &sets[i], &e)) {
@@ -458,13 +488,13 @@ static bool blocked(struct check *c, const struct push *in, struct distributor_r
 	if (!l->block_ingestion_until_ns || c->now >= l->block_ingestion_until_ns) return false;
 	count(c, METRIC_DISCARDED_SAMPLES, "blocked_ingestion", in->entries, in->bytes);
 	out->status = (int)l->block_ingestion_status_code;
-	out->text = arena_printf(c->a, "ingestion blocked for user '%.*s' until '%.*s' with status code '%d'", STR_ARG(c->tenant),
-	                         STR_ARG(time_text(c, l->block_ingestion_until_ns)), out->status);
+	out->text = arena_printf(c->a, "ingestion blocked for user '%.*s' until '%.*s' with status code '%d'",
+				 STR_ARG(c->tenant), STR_ARG(time_text(c, l->block_ingestion_until_ns)), out->status);
 	return true;
 }
 
 static bool check_streams(struct check *c, struct push *in, const struct labels *sets, const size_t *given,
-                          struct distributor_result *out)
+			  struct distributor_result *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct push_stream *st = &in->v[i];
@@ -479,7 +509,7 @@ static bool check_streams(struct check *c, struct push *in, const struct labels 
 			refuse(c, reason, st->n, bytes, text);
 			continue;
 		}
-		if (!check_entries(c, st, out)) return false;
+		if (!check_entries(c, st, &c->sizes[out->push.n], out)) return false;
 		if (st->n) out->push.v[out->push.n++] = (struct ingest_stream){sets[i], st->v, st->n};
 	}
 	return true;
@@ -490,7 +520,8 @@ static void count_received(struct check *c, const struct ingest_push *p, size_t 
 	size_t line_bytes = 0, meta = 0;
 	*lines = 0;
 	for (size_t i = 0; i < p->n; i++) {
-		stream_bytes(&p->v[i], &line_bytes, &meta);
+		line_bytes += c->sizes[i].lines;
+		meta += c->sizes[i].meta;
 		*lines += p->v[i].n;
 	}
 	*bytes = line_bytes + meta;
@@ -499,8 +530,8 @@ static void count_received(struct check *c, const struct ingest_push *p, size_t 
 	metrics_add(metrics_get(c->d->metrics, METRIC_META_BYTES_RECEIVED, &c->tenant), (double)meta);
 }
 
-void distributor_check(struct distributor *d, const struct limits *l, struct arena *a, struct str tenant, struct push *in,
-                       struct distributor_result *out)
+void distributor_check(struct distributor *d, const struct limits *l, struct arena *a, struct str tenant,
+		       struct push *in, struct distributor_result *out)
 {
 	struct check c = {.d = d, .l = l, .a = a, .tenant = tenant, .now = clock_wall(d->clock)};
 	*out = (struct distributor_result){.push.tenant = tenant};
@@ -512,6 +543,8 @@ void distributor_check(struct distributor *d, const struct limits *l, struct are
 	struct labels *sets = arena_zalloc(a, in->n * sizeof *sets);
 	size_t *given = arena_zalloc(a, in->n * sizeof *given);
 	out->push.v = arena_zalloc(a, in->n * sizeof *out->push.v);
+	c.sizes = arena_zalloc(a, in->n * sizeof *c.sizes);
+	level_rules_init(&c.level, l);
 	if (!parse_labels(&c, in, sets, given, out) || blocked(&c, in, out)) return;
 	if (!check_streams(&c, in, sets, given, out)) {
 		out->push.n = 0;

@@ -26,7 +26,7 @@ struct distributor_result {
 };
 
 /* in's entries are changed in place (timestamps, cut lines). The result borrows from in, tenant and the arena. */
-void distributor_check(struct distributor *d, const struct limits *l, struct arena *a, struct str tenant, struct push *in,
-                       struct distributor_result *out);
+void distributor_check(struct distributor *d, const struct limits *l, struct arena *a, struct str tenant,
+		       struct push *in, struct distributor_result *out);
 
 #endif

@@ -60,8 +60,10 @@ static void sweep(struct ratelimit *r, int64_t now)
 	for (struct map_slot *s = NULL; (s = map_next(&r->buckets, s));) {
 		struct bucket *b = s->val;
 		refill(b, now);
-		if (b->tokens < b->burst) map_put(&kept, b->key, b);
-		else bucket_free(b);
+		if (b->tokens < b->burst)
+			map_put(&kept, b->key, b);
+		else
+			bucket_free(b);
 	}
 	map_free(&r->buckets);
 	r->buckets = kept;

@@ -7,6 +7,7 @@
 
 static struct arena conf, a;
 static struct limits limits;
+static struct level_rules rules;
 static const struct labels none;
 
 static int setup(void **state)
@@ -15,6 +16,7 @@ static int setup(void **state)
 	arena_init(&conf, 0);
 	arena_init(&a, 0);
 	conf_defaults(&limits_table, &limits, &conf);
+	level_rules_init(&rules, &limits);
 	return 0;
 }
 
@@ -26,7 +28,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct str detect(struct str line) { return level_detect(&limits, STR_NULL, &none, line, &a); }
+static struct str detect(struct str line) { return level_detect(&rules, STR_NULL, &none, line, &a); }
 
 static const char *const lines[][2] = {
 	/* logfmt */
@@ -129,11 +131,11 @@ static void metadata_and_labels_come_first(void **state)
 	(void)state;
 	struct label sev = {STR("severity"), STR("WARNING")}, odd = {STR("level"), STR("LOUD")};
 	struct label det = {STR("detected_level"), STR("Fatal")};
-	check_str(level_detect(&limits, STR_NULL, &(struct labels){&sev, 1}, STR("info x"), &a), STR("warn"));
-	check_str(level_detect(&limits, STR("error"), &(struct labels){&sev, 1}, STR("info x"), &a), STR("error"));
-	check_str(level_detect(&limits, STR("error"), &(struct labels){&det, 1}, STR("info x"), &a), STR("fatal"));
-	check_str(level_of_labels(&limits, &(struct labels){&odd, 1}), STR("LOUD"));
-	assert_null(level_of_labels(&limits, &none).p);
+	check_str(level_detect(&rules, STR_NULL, &(struct labels){&sev, 1}, STR("info x"), &a), STR("warn"));
+	check_str(level_detect(&rules, STR("error"), &(struct labels){&sev, 1}, STR("info x"), &a), STR("error"));
+	check_str(level_detect(&rules, STR("error"), &(struct labels){&det, 1}, STR("info x"), &a), STR("fatal"));
+	check_str(level_of_labels(&rules, &(struct labels){&odd, 1}), STR("LOUD"));
+	assert_null(level_of_labels(&rules, &none).p);
 }
 
 static void otlp_severities(void **state)
@@ -145,9 +147,9 @@ static void otlp_severities(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct label v[] = {{STR("severity_number"), str_c(rows[i][0])},
 				    {STR("severity_text"), STR("critical")}};
-		check_str(level_detect(&limits, STR_NULL, &(struct labels){v, 1}, STR("error x"), &a),
+		check_str(level_detect(&rules, STR_NULL, &(struct labels){v, 1}, STR("error x"), &a),
 			  str_c(rows[i][1]));
-		check_str(level_detect(&limits, STR_NULL, &(struct labels){v, 2}, STR("error x"), &a), STR("critical"));
+		check_str(level_detect(&rules, STR_NULL, &(struct labels){v, 2}, STR("error x"), &a), STR("critical"));
 	}
 }
 
@@ -158,13 +160,17 @@ static void other_fields(void **state)
 	struct str names[] = {STR("prio"), STR("a.b")};
 	struct limits own = limits;
 	own.log_level_fields = (struct conf_strs){names, 2};
-	check_str(level_detect(&own, STR_NULL, &none, STR("prio=wrn level=error"), &a), STR("warn"));
-	check_str(level_detect(&own, STR_NULL, &none, STR("{\"a.b\":\"dbg\"}"), &a), STR("debug"));
+	struct level_rules other;
+	level_rules_init(&other, &own);
+	check_str(level_detect(&other, STR_NULL, &none, STR("prio=wrn level=error"), &a), STR("warn"));
+	check_str(level_detect(&other, STR_NULL, &none, STR("{\"a.b\":\"dbg\"}"), &a), STR("debug"));
 	own.log_level_fields.n = 0;
-	check_str(level_detect(&own, STR_NULL, &none, STR("level=wrn x"), &a), STR("unknown"));
+	level_rules_init(&other, &own);
+	check_str(level_detect(&other, STR_NULL, &none, STR("level=wrn x"), &a), STR("unknown"));
 	own.log_level_from_json_max_depth = 1;
 	own.log_level_fields.n = 1;
-	check_str(level_detect(&own, STR_NULL, &none, STR("{\"x\":{\"prio\":\"wrn\"}}"), &a), STR("unknown"));
+	level_rules_init(&other, &own);
+	check_str(level_detect(&other, STR_NULL, &none, STR("{\"x\":{\"prio\":\"wrn\"}}"), &a), STR("unknown"));
 }
 
 int main(void)
