@@ -3,6 +3,7 @@
 
 #include "common/httpc.h"
 #include "common/units.h"
+#include "common/url.h"
 #include "common/version.h"
 
 #include <time.h>
@@ -14,9 +15,9 @@
 void client_arg(struct buf *query, const char *name, struct str value)
 {
 	buf_ch(query, query->n ? '&' : '?');
-	httpc_escape(query, str_c(name));
+	url_encode(query, str_c(name), false);
 	buf_ch(query, '=');
-	httpc_escape(query, value);
+	url_encode(query, value, false);
 }
 
 void client_arg_i64(struct buf *query, const char *name, int64_t value)

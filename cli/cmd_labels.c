@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/print.h"
-#include "common/httpc.h"
+#include "common/url.h"
 
 #include <stdint.h>
 
@@ -16,7 +16,7 @@ static bool run(struct cli *c, struct err *e)
 	arena_init(&a, 0);
 	if (c->o.args.n) {
 		buf_c(&path, "/loki/api/v1/label/");
-		httpc_escape(&path, str_c(c->o.args.v[0]));
+		url_encode(&path, str_c(c->o.args.v[0]), false);
 		buf_c(&path, "/values");
 	} else {
 		buf_c(&path, "/loki/api/v1/labels");

@@ -502,22 +502,3 @@ void httpc_show_url(struct buf *b, const char *url)
 	buf_c(b, shown);
 	free(shown);
 }
-
-void httpc_escape(struct buf *b, struct str s)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-			     c == '_' || c == '.' || c == '~';
-
-		if (plain) {
-			buf_ch(b, (char)c);
-		} else {
-			buf_ch(b, '%');
-			buf_ch(b, hex[c >> 4]);
-			buf_ch(b, hex[c & 15]);
-		}
-	}
-}

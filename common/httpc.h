@@ -4,7 +4,7 @@
  * Connections are kept alive and shared per httpc. Timeouts always apply, in real time whatever the loop's
  * clock. TLS, basic auth, bearer, proxy, and extra headers come from httpc_opts, which is copied but for the
  * body. Answers larger than max_body are cut off with ERR_TOO_LARGE. Error texts name method and URL, without
- * a password in it. One thread, the loop's; httpc_do, httpc_show_url and httpc_escape from any. A callback may send and cancel
+ * a password in it. One thread, the loop's; httpc_do and httpc_show_url from any. A callback may send and cancel
  * calls but not free its httpc. */
 #ifndef LARCH_COMMON_HTTPC_H
 #define LARCH_COMMON_HTTPC_H
@@ -17,41 +17,39 @@ struct httpc;
 struct httpc_call;
 
 struct httpc_opts {
-	const char *method;      /* NULL: GET, or POST when there is a body */
+	const char *method; /* NULL: GET, or POST when there is a body */
 	const char *url;
-	struct str body;         /* borrowed until the call is done */
-	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
-	const char *user, *password, *bearer; /* may be NULL */
+	struct str body;                                          /* borrowed until the call is done */
+	const char *const *headers;                               /* "Name: value", NULL-terminated; may be NULL */
+	const char *user, *password, *bearer;                     /* may be NULL */
 	const char *ca_file, *cert_file, *key_file, *server_name; /* TLS; may be NULL */
-	const char *proxy;       /* NULL: as the environment says (https_proxy, no_proxy, …); "": none */
+	const char *proxy; /* NULL: as the environment says (https_proxy, no_proxy, …); "": none */
 	bool insecure_skip_verify, no_follow_redirects;
-	bool compressed;         /* ask for gzip; the body arrives expanded, and max_body counts it expanded */
-	int64_t timeout_ns;      /* 0: 30 s */
-	size_t max_body;         /* 0: 64 MiB */
+	bool compressed;    /* ask for gzip; the body arrives expanded, and max_body counts it expanded */
+	int64_t timeout_ns; /* 0: 30 s */
+	size_t max_body;    /* 0: 64 MiB */
 	const char *user_agent;
 };
 
 struct httpc_result {
-	bool ok;                 /* an HTTP answer arrived, whatever its status */
+	bool ok; /* an HTTP answer arrived, whatever its status */
 	int status;
-	struct buf body;         /* the callback may take it (set to {0}) */
-	struct err err;          /* !ok: ERR_IO, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED, ERR_INVALID */
+	struct buf body; /* the callback may take it (set to {0}) */
+	struct err err;  /* !ok: ERR_IO, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELLED, ERR_INVALID */
 	int64_t elapsed_ns;
 	char content_type[128];
-	int64_t retry_after_s;   /* -1: not given */
+	int64_t retry_after_s; /* -1: not given */
 };
 
 typedef void httpc_fn(void *ud, struct httpc_result *res); /* on the loop's thread */
 
 struct httpc *httpc_new(struct loop *l, struct err *e);
-void httpc_free(struct httpc *c);  /* cancels what runs: each callback is called with ERR_CANCELLED */
+void httpc_free(struct httpc *c); /* cancels what runs: each callback is called with ERR_CANCELLED */
 struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc_fn *fn, void *ud, struct err *e);
 void httpc_cancel(struct httpc_call *call); /* no callback */
 /* Blocks; for larchctl and tests. False only when !ok. Free res->body. */
 bool httpc_do(const struct httpc_opts *o, struct httpc_result *res, struct err *e);
 /* Appends url as it may be shown: with xxxxx for a password. */
 void httpc_show_url(struct buf *b, const char *url);
-/* Appends s percent-encoded for a query string or path segment. */
-void httpc_escape(struct buf *b, struct str s);
 
 #endif

@@ -1,6 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/url.h"
 
+void url_encode(struct buf *b, struct str s, bool plus)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+			     c == '_' || c == '.' || c == '~';
+
+		if (plain) {
+			buf_ch(b, (char)c);
+		} else if (plus && c == ' ') {
+			buf_ch(b, '+');
+		} else {
+			buf_ch(b, '%');
+			buf_ch(b, hex[c >> 4]);
+			buf_ch(b, hex[c & 15]);
+		}
+	}
+}
+
 bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, struct err *e)
 {
 	bool as_is = str_chr(in, '%') < 0 && (!plus || str_chr(in, '+') < 0);

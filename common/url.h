@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* url: percent-decoding and argument lists (`a=1&b=2`), as Go's net/url reads them.
+/* url: percent-encoding and -decoding, and argument lists (`a=1&b=2`), as Go's net/url has them.
  *
  * Decoded text borrows from the input where nothing is escaped, else lives in the arena; any byte can come
  * out, NUL included. A `%` without two hex digits and a `;` between arguments are errors, in Go's words.
@@ -8,6 +8,7 @@
 #define LARCH_COMMON_URL_H
 
 #include "common/arena.h"
+#include "common/buf.h"
 #include "common/err.h"
 
 #define URL_ARGS_MAX 1000 /* of one list: they take more memory than they have text */
@@ -21,6 +22,8 @@ struct url_args {
 	size_t n, cap;
 };
 
+/* Appends s with all but letters, digits and -_.~ escaped; plus: a blank becomes `+` (arguments only). */
+void url_encode(struct buf *b, struct str s, bool plus);
 /* plus: `+` means a blank (arguments); false: itself (paths). */
 bool url_decode(struct arena *a, struct str in, bool plus, struct str *out, struct err *e);
 /* Appends the arguments of text in order. A name without `=` has an empty value; empty parts are skipped. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The functions that Go's text/template brings along (text/template/funcs.go). */
+#include "common/url.h"
 #include "pipeline/template_impl.h"
 
 #include <stdio.h>
@@ -265,25 +266,11 @@ static TEMPLATE_FN(fn_js)
 	return true;
 }
 
-void template_query_escape(struct buf *b, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		if (plain || (c && strchr("-_.~", c)))
-			buf_ch(b, (char)c);
-		else if (c == ' ')
-			buf_ch(b, '+');
-		else
-			buf_printf(b, "%%%02X", c);
-	}
-}
-
 static TEMPLATE_FN(fn_urlquery)
 {
 	struct buf b = {0};
 	(void)e;
-	template_query_escape(&b, all_text(r, argv, argc));
+	url_encode(&b, all_text(r, argv, argc), true);
 	*out = tval_take(r, &b);
 	return true;
 }

@@ -134,8 +134,6 @@ extern const size_t template_n_builtins;
 /* and, or: the run evaluates their arguments itself. */
 bool template_short_circuits(const struct template_func *fn, bool *stop_when);
 
-void template_query_escape(struct buf *b, struct str s); /* Go's url.QueryEscape */
-
 #define TEMPLATE_FN(name)                                                                                              \
 	bool name(struct template_run *r, const struct tval *argv, size_t argc, struct tval *out, struct err *e)
 

@@ -392,7 +392,7 @@ TEMPLATE_FN(template_fn_url_encode)
 {
 	struct buf b = {0};
 	(void)argc, (void)e;
-	template_query_escape(&b, argv[0].s);
+	url_encode(&b, argv[0].s, true);
 	return give_buf(r, &b, out);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Argument lists of any bytes: nothing but accepted or refused, and what is accepted survives being
  * escaped and parsed again. */
-#include "common/httpc.h"
 #include "common/url.h"
 
 #include <stdlib.h>
@@ -12,9 +11,9 @@ static void print_args(struct buf *b, const struct url_args *args)
 {
 	for (size_t i = 0; i < args->n; i++) {
 		if (i) buf_ch(b, '&');
-		httpc_escape(b, args->v[i].name);
+		url_encode(b, args->v[i].name, i % 2);
 		buf_ch(b, '=');
-		httpc_escape(b, args->v[i].value);
+		url_encode(b, args->v[i].value, i % 2);
 	}
 }
 

@@ -56,6 +56,19 @@ static void decodes(void **state)
 	}
 }
 
+static void encodes(void **state)
+{
+	struct buf b = {0};
+
+	(void)state;
+	url_encode(&b, STR("{a=\"b c\"}+\0\xff-_.~/"), false);
+	assert_str(buf_view(&b), STR("%7Ba%3D%22b%20c%22%7D%2B%00%FF-_.~%2F"));
+	buf_clear(&b);
+	url_encode(&b, STR("b c+"), true);
+	assert_str(buf_view(&b), STR("b+c%2B"));
+	buf_free(&b);
+}
+
 static void refuses_broken_escapes(void **state)
 {
 	static const struct {
@@ -131,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(decodes, setup, teardown),
+		cmocka_unit_test(encodes),
 		cmocka_unit_test_setup_teardown(refuses_broken_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(parses_arguments, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_semicolons, setup, teardown),
