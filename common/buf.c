@@ -163,7 +163,7 @@ void buf_varint(struct buf *b, uint64_t v)
 	b->n = (size_t)(p - b->p);
 }
 
-void buf_zigzag(struct buf *b, int64_t v) { buf_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+void buf_zigzag(struct buf *b, int64_t v) { buf_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0)); }
 
 void buf_lpstr(struct buf *b, struct str s)
 {

@@ -72,8 +72,8 @@ void digest_md5(struct str s, unsigned char out[DIGEST_MD5])
 static void sha1_block(uint32_t *state, const unsigned char *p)
 {
 	uint32_t w[80], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-	for (int i = 0; i < 80; i++)
-		w[i] = i < 16 ? be32(p + 4 * i) : rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+	for (int i = 0; i < 16; i++) w[i] = be32(p + 4 * i);
+	for (int i = 16; i < 80; i++) w[i] = rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
 	for (int i = 0; i < 80; i++) {
 		uint32_t f, k;
 		if (i < 20)

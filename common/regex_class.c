@@ -83,7 +83,7 @@ void re_set_sort(struct re_set *c)
 static void add_group(struct re_set *c, const struct group *g, bool negate, bool fold)
 {
 	struct re_set t = {0};
-	for (size_t i = 0; i < sizeof g->r && (i == 0 || g->r[i + 1]); i += 2) {
+	for (size_t i = 0; i + 1 < sizeof g->r && (i == 0 || g->r[i + 1]); i += 2) {
 		re_set_range(&t, g->r[i], g->r[i + 1]);
 		if (!fold) continue;
 		for (unsigned ch = g->r[i]; ch <= g->r[i + 1]; ch++)

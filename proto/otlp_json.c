@@ -174,7 +174,7 @@ static bool read_field(struct dec *d, enum json_tok t, const ProtobufCFieldDescr
 	if (f->label == PROTOBUF_C_LABEL_REPEATED) return read_array(d, t, f, message);
 	if (!read_value(d, t, f, message + f->offset)) return false;
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
-		memcpy(message + f->quantifier_offset, &(uint32_t){f->id}, sizeof f->id);
+		memcpy(message + f->quantifier_offset, &f->id, sizeof f->id);
 	return true;
 }
 
