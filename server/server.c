@@ -61,7 +61,7 @@ static void read_figures(void *ud)
 		{METRIC_WAL_RECORDS, st.wal_records},        {METRIC_WAL_SYNCS, st.wal_syncs},
 		{METRIC_WAL_FAILURES, st.wal_failures},      {METRIC_WAL_CORRUPT, st.wal_corrupt_records},
 		{METRIC_FLUSH_FAILURES, st.flush_failures},  {METRIC_FLUSHED_BYTES, st.flushed_bytes},
-		{METRIC_FLUSHED_ENTRIES, st.flushed_entries},
+		{METRIC_FLUSHED_ENTRIES, st.flushed_entries}, {METRIC_QUERIES_RUNNING, exec_running(s->engine)},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, (double)rows[i].v);
 	set_log_counts(s->metrics);

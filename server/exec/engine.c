@@ -31,6 +31,11 @@ void exec_engine_free(struct exec_engine *en)
 	free(en);
 }
 
+unsigned exec_running(struct exec_engine *en)
+{
+	return atomic_load_explicit(&en->memory.queries, memory_order_relaxed);
+}
+
 /* ---- query.h ---- */
 
 static const char timed_out[] =

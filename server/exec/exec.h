@@ -28,6 +28,7 @@ struct exec_config {
 
 struct exec_engine *exec_engine_new(const struct exec_config *c);
 void exec_engine_free(struct exec_engine *en); /* no query may be running */
+unsigned exec_running(struct exec_engine *en); /* queries in exec_run() now */
 
 /* One tenant's entries. With several sources results gain __tenant_id__ and selectors may name it. */
 struct exec_source {

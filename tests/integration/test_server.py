@@ -4,9 +4,11 @@ import gzip
 import json
 import os
 import random
+import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from forget import Forget
 from harness import SERVER_CONFIG, short
@@ -314,6 +316,22 @@ def test_bombs_do_not_grow_the_process(env):
     assert peak < 400, f"{peak} MiB at the peak"
     server.push({"app": "a"}, ["alive"])
     assert server.lines('{app="a"}') == ["alive"]
+
+
+def test_a_query_ends_when_its_client_goes(env):
+    """A query that takes long: its socket is closed, and it ends at once rather than at its deadline."""
+    server = env.server(OPEN_LIMITS + "larch: {logql_extensions: true}\n")
+    array = json.dumps(list(range(30000)), separators=(",", ":"))
+    server.push({"app": "a"}, [array] * 20, time.time_ns() - 60 * SEC)
+    slow = 'sum(count_over_time({} | unroll | label_format x=`{{ repeat 300 __line__ | upper | lower }}` | x != "" [1h]))'
+    path = "/loki/api/v1/query?" + urllib.parse.urlencode({"query": " + ".join([slow] * 30)})
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        env.wait_for(lambda: server.metric("larch_queries_running") == 1, "the query to run")
+    env.wait_for(lambda: server.metric("larch_queries_running") == 0, "the query to end")
+    assert server.metric("loki_request_duration_seconds_count", route="loki_api_v1_query", status_code="499") == 1
+    assert server.lines('{app="a"} |= "x"') == []
+
 
 
 def test_full_disk(env):
