@@ -25,6 +25,7 @@ struct ledger {
 	size_t n, cap;
 	struct buf pending;
 	size_t appended;
+	int64_t last; /* the greatest of all files' */
 };
 
 /* ---- files ---- */
@@ -151,11 +152,19 @@ const struct chunk *ledger_chunk_at(const struct ledger_file *f, int64_t off, in
 	return NULL;
 }
 
-static void push_chunk(struct ledger_file *f, const struct chunk *c)
+static void stamps_given(struct ledger *l, struct ledger_file *f, int64_t last)
+{
+	if (last > f->last) f->last = last;
+	if (last > l->last) l->last = last;
+}
+
+int64_t ledger_next_base(const struct ledger *l, int64_t now) { return now > l->last ? now : l->last + 1; }
+
+static void push_chunk(struct ledger *l, struct ledger_file *f, const struct chunk *c)
 {
 	MEM_GROW(f->chunks, f->nchunks, f->cap_chunks);
 	f->chunks[f->nchunks++] = *c;
-	if (c->base + (c->end - c->start) > f->last) f->last = c->base + (c->end - c->start);
+	stamps_given(l, f, c->base + (c->end - c->start));
 }
 
 /* ---- writing ---- */
@@ -230,7 +239,7 @@ static void put_header(struct buf *b)
 
 void ledger_stamp(struct ledger *l, struct ledger_file *f, const struct chunk *c)
 {
-	push_chunk(f, c);
+	push_chunk(l, f, c);
 	if (!f->announced) put_file(&l->pending, f);
 	f->announced = true;
 	put_chunk(&l->pending, f, c);
@@ -346,7 +355,7 @@ static bool get_file(struct ledger *l, struct str s)
 		  rd_zigzag(&s, &last) && rd_zigzag(&s, &f->yaml) && rd_zigzag(&s, &f->yaml_before) &&
 		  rd_u8(&s, &rotated) && rd_zigzag(&s, &f->missing_since) && get_cursors(f, &s);
 	if (!ok) return false;
-	if (last > f->last) f->last = last;
+	stamps_given(l, f, last);
 	f->rotated = rotated != 0;
 	f->announced = true;
 	return true;
@@ -366,7 +375,7 @@ static bool get_chunk(struct ledger *l, struct str s)
 	c.start = (int64_t)start;
 	c.end = (int64_t)(start + len);
 	if (f->nchunks && f->chunks[f->nchunks - 1].end > c.start) return false;
-	push_chunk(f, &c);
+	push_chunk(l, f, &c);
 	return true;
 }
 

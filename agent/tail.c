@@ -320,8 +320,7 @@ static size_t whole_lines(const char *p, size_t n, bool to_end)
 static void hand_out(struct tail *t, const char *p, size_t n, const struct chunk *old, struct clock *clock,
 		     struct batch *b)
 {
-	int64_t now = clock_wall(clock), last = t->file->last;
-	struct chunk fresh = {t->off, t->off + (int64_t)n, now > last ? now : last + 1};
+	struct chunk fresh = {t->off, t->off + (int64_t)n, ledger_next_base(t->ledger, clock_wall(clock))};
 	struct cut c = {p, n, old ? old->base + (t->off - old->start) : fresh.base};
 	uint64_t from = t->acks.next;
 
