@@ -195,6 +195,20 @@ static void failures_heal(void **state)
 	}
 }
 
+static void stamps_are_given_once_over_all_files(void **state)
+{
+	struct ledger *l = ledger_new(&fs_real, path);
+	struct ledger_file *rotated = ledger_add(l, 1, "/a.log"), *fresh = ledger_add(l, 2, "/a.log");
+	(void)state;
+	assert_int_equal(ledger_next_base(l, 1000), 1000);
+	ledger_stamp(l, rotated, &(struct chunk){0, 500, 1000});
+	assert_int_equal(ledger_next_base(l, 1200), 1501);
+	ledger_stamp(l, fresh, &(struct chunk){0, 10, 1501});
+	assert_int_equal(ledger_next_base(l, 1200), 1512);
+	assert_int_equal(ledger_next_base(l, 9000), 9000);
+	ledger_free(l);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_dir, drop_dir)
@@ -204,6 +218,7 @@ int main(void)
 		T(damage_costs_only_the_end),
 		T(foreign_files_are_refused),
 		T(failures_heal),
+		T(stamps_are_given_once_over_all_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
