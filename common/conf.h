@@ -5,7 +5,7 @@
  * A table describes one struct: one row a key. Decoding sets every default first (conf_defaults), then
  * what the file says (a null leaves the default); an unknown key fails and names the nearest known one;
  * every error has file:line:column, the key's path, the value and what would be right. Strings live in the
- * arena. Tables are static const; several may describe one struct at offset 0. No state. One decoding
+ * arena. Tables are static const; several may describe one struct at offset 0. No state; any thread. One decoding
  * takes at most YAML_NODES_MAX values, so that aliases cannot multiply it.
  *
  * conf.c decodes, conf_print.c prints, conf_env.c expands the environment. */

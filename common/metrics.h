@@ -2,7 +2,7 @@
 /* metrics: a program's metrics as one table of rows, and Prometheus' text exposition of them.
  *
  * A row is a family; a series is a row plus label values, found or made by metrics_get() and cheap to
- * keep. Updates are lock-free; metrics_get takes a mutex. Series of one row are bounded (row.max_series,
+ * keep. Any thread: updates are lock-free, metrics_get takes a mutex. Series of one row are bounded (row.max_series,
  * default 10000): beyond it everything goes to one more series with every value "other". Rows outlive the
  * table. A row without labels is exposed from the start, one with labels once it has a series. */
 #ifndef LARCH_COMMON_METRICS_H

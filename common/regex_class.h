@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* regex_class: the characters of a class while regex_parse reads it: ranges, the groups of Perl and POSIX (ASCII), and
  * Unicode properties by Go's names. With `fold`, groups are closed under Unicode's simple case folding before they are
- * negated, so that folding the finished class changes nothing in them. {0} is an empty set. */
+ * negated, so that folding the finished class changes nothing in them. {0} is an empty set. Not thread-safe. */
 #ifndef LARCH_COMMON_REGEX_CLASS_H
 #define LARCH_COMMON_REGEX_CLASS_H
 

@@ -3,7 +3,7 @@
  *
  * One pass over the line, no allocation but for escaped strings and joined names. Tolerant as Loki's parser
  * is: what was found before a fault stays, error is JSONParserErr and detail says what was wrong. Depth
- * is bounded (JSON_DEPTH). */
+ * is bounded (JSON_DEPTH). No state but the caller's; compiled paths are immutable and shared between threads. */
 #ifndef LARCH_PIPELINE_EXTRACT_JSON_H
 #define LARCH_PIPELINE_EXTRACT_JSON_H
 

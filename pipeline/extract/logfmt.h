@@ -3,7 +3,7 @@
  *
  * Without --strict a bad pair is skipped and reading goes on; with it reading stops, error is LogfmtParserErr and
  * detail e.g. `logfmt syntax error at pos 8 : unexpected '"'`. Pairs are separated by bytes up to ' '. Values borrow
- * from the line unless escaped. */
+ * from the line unless escaped. No state but the caller's; any thread; linear. */
 #ifndef LARCH_PIPELINE_EXTRACT_LOGFMT_H
 #define LARCH_PIPELINE_EXTRACT_LOGFMT_H
 
