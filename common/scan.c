@@ -17,7 +17,8 @@ static inline bool same(const char *p, const char *needle, size_t n, bool fold)
 
 bool scan_at(struct str s, size_t at, struct str needle, bool fold)
 {
-	return at <= s.n && needle.n <= s.n - at && same(s.p + at, needle.p, needle.n, fold);
+	if (at > s.n || needle.n > s.n - at) return false;
+	return needle.n == 0 || same(s.p + at, needle.p, needle.n, fold); /* an empty slice may have no address */
 }
 
 /* What a byte of the needle looks like to the vector loop: v | bit == want. */
