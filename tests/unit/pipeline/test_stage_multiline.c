@@ -123,6 +123,9 @@ static void presets_know_stack_traces(void **state)
 static void refuses(void **state)
 {
 	(void)state;
+	check_refused("[{multiline: {max_lines: 2}}]",
+		      "agent.yaml:1:14: stage multiline: firstline must be set: an expression that matches the first "
+		      "line of an entry, as '^\\d{4}-'; or a preset such as java");
 	check_refused("[{multiline: {firstline: a, max_wait_time: xx}}]",
 		      "agent.yaml:1:44: stage multiline: max_wait_time: time: invalid duration \"xx\"");
 	check_refused("[{multiline: {firstline: a, preset: java}}]",
