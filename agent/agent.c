@@ -374,17 +374,26 @@ static void on_stop_check(void *ud)
 	loop_timer_set(a->stop_timer, IDLE_CHECK);
 }
 
+/* Half a trace or half a container's line is no entry. What stages hold back is not acknowledged, so its rows are read
+ * again at the next start and go with what follows them; it is sent only where nothing is read again. */
+static void flush_job(struct job *j)
+{
+	struct batch b = {.arena = &j->arena};
+
+	if (!j->type->once && !j->agent->opts.dry_run) return;
+	pipeline_flush(j->pipeline, &b);
+	batch_compact(&b);
+	send_batch(j->agent, &b);
+	arena_reset(&j->arena);
+}
+
 static void begin_stop(struct agent *a, int64_t grace)
 {
 	a->stop_by = clock_mono(a->clock) + grace;
 	sd_notify(0, "STOPPING=1");
 	for (size_t i = 0; i < a->njobs; i++) {
-		struct job *j = &a->jobs[i];
-		struct batch b = {.arena = &j->arena};
-		pipeline_flush(j->pipeline, &b);
-		batch_compact(&b);
-		send_batch(a, &b);
-		arena_reset(&j->arena);
+		if (a->jobs[i].timer) loop_timer_set(a->jobs[i].timer, -1);
+		flush_job(&a->jobs[i]);
 	}
 	for (size_t i = 0; i < a->nclients; i++) client_flush(a->clients[i]);
 	loop_timer_set(a->stop_timer, 0);

@@ -41,6 +41,7 @@ enum pump { PUMP_IDLE, PUMP_MORE };
 
 struct source_type {
 	const char *name;
+	bool once; /* what was read cannot be read again at the next start */
 	bool (*wants)(const struct job_conf *job);
 	/* Everything that can be wrong with the configuration, without touching what it names. */
 	bool (*check)(const struct job_conf *job, const struct relabel *r, struct err *e);

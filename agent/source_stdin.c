@@ -146,6 +146,7 @@ static void stdin_stop(void *ud)
 
 const struct source_type source_stdin = {
 	.name = "stdin",
+	.once = true,
 	.wants = stdin_wants,
 	.check = stdin_check,
 	.start = stdin_start,
