@@ -327,7 +327,8 @@ static void print_line(struct buf *b, const struct logql_expr *x, size_t max)
 		print_line(b, x->binary.right, max);
 		buf_ch(b, ')');
 		break;
-	case LOGQL_LITERAL: buf_f64_g(b, x->literal); break;
+	/* No sign on 0: "-0" would be read as a duration. */
+	case LOGQL_LITERAL: buf_f64_g(b, x->literal == 0 ? 0 : x->literal); break;
 	case LOGQL_VECTOR: print_vector(b, x->literal); break;
 	case LOGQL_LABEL_REPLACE:
 		buf_c(b, "label_replace(");
