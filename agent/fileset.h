@@ -34,7 +34,7 @@ struct key {
 };
 
 struct key_list {
-	LIST_HEAD(, key) keys;
+	LIST_HEAD(key_chain, key) keys;
 	char *path;
 };
 

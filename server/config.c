@@ -97,14 +97,14 @@ TABLE(distributor_table, "distributor",
 
 TABLE(querier_table, "querier",
       ROW(BOOL, "multi_tenant_queries_enabled", querier.multi_tenant_queries_enabled, "false", "Allow X-Scope-OrgID: a|b.", .flag = "querier.multi-tenant-queries-enabled"),
-      ROW(INT, "max_concurrent", querier.max_concurrent, "4", "Queries that run at once.", .min = 1, .max = 1024),
+      NOTHING("max_concurrent"),
       NOTHING("tail_max_duration"), NOTHING("extra_query_delay"), NOTHING("query_ingesters_within"), NOTHING("engine"), NOTHING("engine_v2"),
       NOTHING("query_store_only"), NOTHING("query_ingester_only"), NOTHING("query_partition_ingesters"),
       NOTHING("ingester_query_store_max_look_back_period"), NOTHING("dataobj_storage_start"),
       REFUSED("per_request_limits_enabled", "Limits cannot come from a request: remove the key."));
 
 TABLE(frontend_table, "frontend",
-      ROW(BOOL, "compress_responses", frontend.compress_responses, "true", "gzip answers for clients that accept it."),
+      NOTHING("compress_responses"),
       NOTHING("log_queries_longer_than"), NOTHING("max_body_size"), NOTHING("query_stats_enabled"), NOTHING("max_outstanding_per_tenant"),
       NOTHING("querier_forget_delay"), NOTHING("scheduler_address"), NOTHING("scheduler_dns_lookup_period"),
       NOTHING("scheduler_worker_concurrency"), NOTHING("grpc_client_config"), NOTHING("graceful_shutdown_timeout"),
@@ -114,7 +114,7 @@ TABLE(frontend_table, "frontend",
       REFUSED("tail_proxy_url", "Queries are answered here, not passed on: remove the key."));
 
 TABLE(query_range_table, "query_range",
-      ROW(BOOL, "align_queries_with_step", query_range.align_queries_with_step, "false", "Floor start and end of metric queries to the step."),
+      NOTHING("align_queries_with_step"),
       NOTHING("cache_results"), NOTHING("results_cache"), NOTHING("cache_index_stats_results"), NOTHING("index_stats_results_cache"),
       NOTHING("cache_volume_results"), NOTHING("volume_results_cache"), NOTHING("cache_series_results"),
       NOTHING("series_results_cache"), NOTHING("cache_label_results"), NOTHING("label_results_cache"),

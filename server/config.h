@@ -32,9 +32,7 @@ struct config {
 		struct { bool enabled; struct str dir; bool flush_on_shutdown; } wal;
 	} ingester;
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
-	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
-	struct { bool compress_responses; } frontend;
-	struct { bool align_queries_with_step; } query_range;
+	struct { bool multi_tenant_queries_enabled; } querier;
 	struct str filesystem_directory; /* storage_config.filesystem.directory */
 	struct limits limits;
 	struct {
