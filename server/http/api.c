@@ -52,6 +52,7 @@ bool api_tenants_parse(const struct api *a, struct str header, struct arena *ar,
 		more = str_cut(&rest, '|', &t);
 		struct str meta = t;
 		str_cut(&meta, ':', &t); /* what follows is no part of the name */
+		if (t.n == 0) return err_set(e, ERR_UNAUTH, "no org id\n");
 		if (!tenant_check(t, e)) return false;
 		*ARENA_PUSH(ar, v, *n, cap) = t;
 	}

@@ -5,22 +5,33 @@
 #include "common/units.h"
 #include "server/store/tenant.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define LOCK_NAME "larch.lock"
 
 /* ---- tenants ---- */
 
-/* A directory name: bytes other than [A-Za-z0-9_-] as %XX, so that no name escapes or clashes. */
-static void escape(struct str name, struct buf *out)
+static void escape_but(struct str name, const char *plain, struct buf *out)
 {
 	for (size_t i = 0; i < name.n; i++) {
 		unsigned char c = (unsigned char)name.p[i];
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-')
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    (c && strchr(plain, c) && (i || c != '.')))
 			buf_ch(out, (char)c);
 		else
 			buf_printf(out, "%%%02X", c);
 	}
+}
+
+/* A directory name: bytes other than [A-Za-z0-9_-] as %XX, so that no name escapes or clashes. Where that is longer
+ * than a file's name may be, what else a tenant's name may have stands as it is, but for a dot in front. */
+static void escape(struct str name, struct buf *out)
+{
+	escape_but(name, "_-", out);
+	if (out->n <= NAME_MAX) return;
+	buf_clear(out);
+	escape_but(name, "_-!.*'()", out);
 }
 
 static int hex(char c)

@@ -133,6 +133,8 @@ static void tenants(void **state)
 		{false, false, "a b", "fake"},
 		{true, false, NULL, "no org id\n"},
 		{true, false, "a:meta", "a"},
+		{true, false, ":meta", "no org id\n"},
+		{true, true, "a|", "no org id\n"},
 		{true, true, "b|a|b", "a b"},
 		{true, false, "a|b", "multiple org IDs present\n"},
 		{true, false, "a|a", "a"},

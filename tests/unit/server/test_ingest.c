@@ -169,7 +169,10 @@ static void tenants_do_not_see_each_other(void **state)
 	(void)state;
 	place_init(&p);
 	place_open(&p);
-	static const char *const names[] = {"a", "b", "../b", "A%2F"};
+	char dots[151] = "", marks[151] = ""; /* as long as a name may be, and longer when escaped */
+	memset(dots, '.', 150);
+	memset(marks, '!', 150);
+	const char *const names[] = {"a", "b", "../b", "A%2F", dots, marks};
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < COUNT(names); i++)
 			MUST(push_numbers(p.in, names[i], (size_t)round * 10, i + 1, 5, must));
