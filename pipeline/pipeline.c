@@ -29,7 +29,8 @@ struct pipeline {
 const struct stage_info *pipeline_stages(size_t *n)
 {
 	static struct stage_info info[TYPES];
-	for (size_t i = 0; i < TYPES; i++) info[i] = (struct stage_info){types[i]->name, types[i]->doc};
+	for (size_t i = 0; i < TYPES; i++)
+		info[i] = (struct stage_info){types[i]->name, types[i]->doc, types[i]->conf, types[i]->bare};
 	*n = TYPES;
 	return info;
 }

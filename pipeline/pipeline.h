@@ -17,6 +17,7 @@
 
 struct pipeline;
 struct custom_metrics;
+struct conf_table;
 
 struct pipeline_env {
 	struct clock *clock;
@@ -49,6 +50,8 @@ void pipeline_flush(struct pipeline *p, struct batch *b);
 /* The stage table, for --help and the manual. */
 struct stage_info {
 	const char *name, *doc;
+	const struct conf_table *conf; /* options; NULL: the body is a mapping of names of its own */
+	bool bare;                     /* the body is the value of conf's only row */
 };
 const struct stage_info *pipeline_stages(size_t *n);
 
