@@ -102,6 +102,10 @@ static struct str redact(struct stage *s, struct arena *a, struct str in)
 	size_t done = 0;
 	buf_clear(&st->out);
 	for (size_t i = 0, next = 0; i < in.n; i = next) {
+		if (!n.digits && (in.p[i] < '0' || in.p[i] > '9')) {
+			next = i + 1;
+			continue;
+		}
 		uint32_t rune = str_rune(in, &next);
 		bool skipped = is_skipped(&skips, in, i);
 		if (!skipped && rune >= '0' && rune <= '9')
