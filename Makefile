@@ -136,7 +136,10 @@ fuzz: ## run the fuzzers with clang's libFuzzer, SECONDS each; T=fuzz_name runs 
 		echo "== $$f"; build/fuzz/libfuzzer/$$f -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build/fuzz/ \
 		build/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
 libfuzzers: $(patsubst %,$(O)/libfuzzer/%,$(or $(T),$(FUZZ)))
-bench: all ## figures of agent and server against a yardstick measured in the same run; never fails
+# Benchmarks of single rooms.
+$(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(ARCHIVES)
+	$(call say,LD,$@)mkdir -p $(@D) && $(LINK)
+bench: all $(O)/tests/bench/bench_stages ## figures of agent and server against a yardstick measured in the same run; never fails
 	$(Q)tests/bench/run $(O) $(BENCH_ARGS)
 demo: deps ## build, start server and agent on real logs, show queries and answers, print the URL
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
