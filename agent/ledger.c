@@ -124,6 +124,21 @@ void ledger_set_cursor(struct ledger_file *f, const char *client, int64_t off)
 	c->off = off;
 }
 
+void ledger_keep_cursors(struct ledger_file *f, const char *const *clients, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->ncursors; i++) {
+		size_t k = 0;
+		while (k < n && strcmp(clients[k], f->cursors[i].client) != 0) k++;
+		if (k < n)
+			f->cursors[kept++] = f->cursors[i];
+		else
+			free(f->cursors[i].client);
+	}
+	f->ncursors = kept;
+}
+
 void ledger_drop_chunks(struct ledger_file *f, int64_t below)
 {
 	size_t n = 0;
@@ -160,11 +175,18 @@ static void stamps_given(struct ledger *l, struct ledger_file *f, int64_t last)
 
 int64_t ledger_next_base(const struct ledger *l, int64_t now) { return now > l->last ? now : l->last + 1; }
 
-static void push_chunk(struct ledger *l, struct ledger_file *f, const struct chunk *c)
+/* In its place, which is the last but for a file that is read again from before its chunks. False: it overlaps. */
+static bool insert_chunk(struct ledger *l, struct ledger_file *f, const struct chunk *c)
 {
+	size_t i = f->nchunks;
+
+	while (i && f->chunks[i - 1].start > c->start) i--;
+	if ((i && f->chunks[i - 1].end > c->start) || (i < f->nchunks && f->chunks[i].start < c->end)) return false;
 	MEM_GROW(f->chunks, f->nchunks, f->cap_chunks);
-	f->chunks[f->nchunks++] = *c;
+	memmove(&f->chunks[i + 1], &f->chunks[i], (f->nchunks++ - i) * sizeof *f->chunks);
+	f->chunks[i] = *c;
 	stamps_given(l, f, c->base + (c->end - c->start));
+	return true;
 }
 
 /* ---- writing ---- */
@@ -239,7 +261,7 @@ static void put_header(struct buf *b)
 
 void ledger_stamp(struct ledger *l, struct ledger_file *f, const struct chunk *c)
 {
-	push_chunk(l, f, c);
+	if (!insert_chunk(l, f, c)) return;
 	if (!f->announced) put_file(&l->pending, f);
 	f->announced = true;
 	put_chunk(&l->pending, f, c);
@@ -374,9 +396,7 @@ static bool get_chunk(struct ledger *l, struct str s)
 		return false;
 	c.start = (int64_t)start;
 	c.end = (int64_t)(start + len);
-	if (f->nchunks && f->chunks[f->nchunks - 1].end > c.start) return false;
-	push_chunk(l, f, &c);
-	return true;
+	return insert_chunk(l, f, &c);
 }
 
 static bool get_record(struct ledger *l, struct str *s)

@@ -69,6 +69,8 @@ struct ledger_file **ledger_files(struct ledger *l, size_t *n);
 int64_t ledger_cursor(const struct ledger_file *f, const char *client); /* -1: none */
 int64_t ledger_slowest(const struct ledger_file *f);                    /* smallest cursor, 0 when there is none */
 void ledger_set_cursor(struct ledger_file *f, const char *client, int64_t off);
+/* Forgets the cursors of other clients: nobody would move them on, and the smallest counts. */
+void ledger_keep_cursors(struct ledger_file *f, const char *const *clients, size_t n);
 void ledger_drop_chunks(struct ledger_file *f, int64_t below); /* those that end at or before `below` */
 
 /* The chunk that holds offset off; else NULL, and *next is where the next one starts (INT64_MAX: none). */
@@ -76,7 +78,7 @@ const struct chunk *ledger_chunk_at(const struct ledger_file *f, int64_t off, in
 /* The stamp a new chunk may begin with: now, but behind every stamp ever given to any file, for files may share
  * a stream (a rotated one and its successor do), where equal lines with equal stamps would be one entry. */
 int64_t ledger_next_base(const struct ledger *l, int64_t now);
-/* Adds a chunk behind all others of its file; it is on disk after ledger_sync. */
+/* Adds a chunk that overlaps no other of its file; it is on disk after ledger_sync. */
 void ledger_stamp(struct ledger *l, struct ledger_file *f, const struct chunk *c);
 bool ledger_sync(struct ledger *l, struct err *e); /* nothing to do: true at once */
 /* Replaces the file by a snapshot of all files. */

@@ -86,6 +86,32 @@ static void stamps_survive_a_crash(void **state)
 	ledger_free(l);
 }
 
+/* Somebody set the position back: what lies before the chunks is stamped after them. */
+static void earlier_chunks_may_come_later(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	struct ledger *l = ledger_open(&fs_real, path, &e);
+	struct ledger_file *f = fill(l, 9);
+	int64_t next;
+
+	ledger_stamp(l, f, &(struct chunk){50, 90, 1000});
+	ledger_stamp(l, f, &(struct chunk){0, 50, 2000});
+	ledger_stamp(l, f, &(struct chunk){90, 95, 3000});
+	for (int i = 0; i < 3; i++) { /* as stamped, as logged, as in a snapshot */
+		assert_int_equal(f->nchunks, 3);
+		assert_int_equal(ledger_chunk_at(f, 49, &next)->base, 2000);
+		assert_int_equal(ledger_chunk_at(f, 50, &next)->base, 1000);
+		assert_int_equal(ledger_chunk_at(f, 94, &next)->base, 3000);
+		assert_true(i ? ledger_save(l, &e) : ledger_sync(l, &e));
+		ledger_free(l);
+		l = ledger_open(&fs_real, path, &e);
+		assert_non_null(l);
+		f = only(l);
+	}
+	ledger_free(l);
+}
+
 static void snapshot_keeps_what_is_owed(void **state)
 {
 	(void)state;
@@ -214,6 +240,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
 		T(stamps_survive_a_crash),
+		T(earlier_chunks_may_come_later),
 		T(snapshot_keeps_what_is_owed),
 		T(damage_costs_only_the_end),
 		T(foreign_files_are_refused),
