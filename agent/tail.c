@@ -98,6 +98,7 @@ struct tail *tail_new(struct ledger *l, struct ledger_file *file, int fd, const 
 		if (ledger_cursor(file, clients[i]) < 0) ledger_set_cursor(file, clients[i], t->off);
 		t->known[i] = ledger_cursor(file, clients[i]);
 	}
+	ledger_keep_cursors(file, clients, nclients);
 	own_labels(t, labels);
 	file->bound = true;
 	file->missing_since = 0;
@@ -354,7 +355,6 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 	t->seen_size = st.st_size;
 	t->seen_mtime = mtime_ns(&st);
 	if (st.st_size < t->off) return TAIL_TRUNCATED;
-	extend_head(t, st.st_size);
 	if (st.st_size == t->off) return fill(t, rb, 1) == -2 ? TAIL_TRUNCATED : TAIL_IDLE;
 	const struct chunk *old = ledger_chunk_at(t->file, t->off, &next);
 	limit = old ? old->end - t->off : next - t->off;
@@ -364,6 +364,7 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 		if (n == -1) return err_errno(e, "read %s", t->file->path), TAIL_FAILED;
 		if (n == -2) return TAIL_TRUNCATED;
 		if (n == 0) return TAIL_IDLE;
+		extend_head(t, st.st_size); /* not before it is known to be the same content still */
 		const char *p = rb->p + t->nlast;
 		if (t->skip_from >= 0) {
 			skip(t, p, (size_t)n);

@@ -201,6 +201,44 @@ static void content_is_told_apart(void **state)
 	close(fd);
 }
 
+/* A copy of what was there must be found after something longer was written over it. */
+static void what_replaced_content_is_not_taken_for_it(void **state)
+{
+	struct world *w = *state;
+	char copy[128];
+
+	append(w, "first\nsecond\n");
+	read_some(w, false);
+	snprintf(copy, sizeof copy, "%s.1", w->path);
+	assert_int_equal(rename(w->path, copy), 0);
+	append(w, "quite other things\n");
+	tail_reopen(w->tail, open(w->path, O_RDONLY));
+	assert_int_equal(read_some(w, false), TAIL_TRUNCATED);
+	int fd = open(copy, O_RDONLY);
+	assert_true(tail_holds(w->tail, fd, 13));
+	close(fd);
+	unlink(copy);
+}
+
+static void removed_clients_hold_nothing(void **state)
+{
+	struct world *w = *state;
+	struct ledger_file *f = w->tail->file;
+
+	tail_free(w->tail);
+	append(w, "first\nsecond\n");
+	f->ncursors = 0;
+	ledger_set_cursor(f, "removed", 6);
+	ledger_set_cursor(f, "one", 13);
+	start(w, f);
+	read_some(w, false);
+	assert_int_equal(w->batch.n, 1); /* "two" goes on where the slowest was */
+	acks_done(&w->tail->acks, 1, 0, 1);
+	assert_true(tail_save(w->tail, clients));
+	assert_int_equal(ledger_slowest(f), 13);
+	assert_int_equal(f->ncursors, 2);
+}
+
 static void overlong_lines_are_left_out(void **state)
 {
 	struct world *w = *state;
@@ -234,9 +272,14 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(lines_and_stamps),      T(unacknowledged_lines_get_the_same_stamps),
-		T(gaps_hold_the_cursor),  T(truncation_is_noticed),
-		T(content_is_told_apart), T(overlong_lines_are_left_out),
+		T(lines_and_stamps),
+		T(unacknowledged_lines_get_the_same_stamps),
+		T(gaps_hold_the_cursor),
+		T(truncation_is_noticed),
+		T(content_is_told_apart),
+		T(overlong_lines_are_left_out),
+		T(what_replaced_content_is_not_taken_for_it),
+		T(removed_clients_hold_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
