@@ -158,9 +158,10 @@ bool fs_mkdirs(struct fs *fs, const char *path, mode_t mode, struct err *e)
 		if (!is_dir(at)) {
 			int r;
 			RETRY(r, fs->mkdir(fs, at, mode));
-			if (r == 0)
+			if (r == 0) {
 				ok = sync_parent(fs, at, e);
-			else if (!(errno == EEXIST && is_dir(at)))
+				if (!ok) rmdir(at); /* lest the next attempt take it for durable */
+			} else if (!(errno == EEXIST && is_dir(at)))
 				ok = err_errno(e, "create directory %s", at);
 		}
 		at[i] = keep;

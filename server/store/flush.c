@@ -16,7 +16,7 @@ struct store_flush {
 	size_t ncovers;
 	struct arena arena;
 	bool written; /* the segments are there; only the catalog is missing */
-	struct catalog_segment *added;
+	struct catalog_segment *added; /* by day */
 	size_t nadded, cap_added;
 	/* scratch */
 	uint32_t *streams; /* in label order */
@@ -144,19 +144,19 @@ static bool write_segment(struct store_flush *f, int64_t day, struct err *e)
 	return true;
 }
 
-/* After a failure half-way all of it is written again; what is there already stays unnamed and is swept. */
+/* After a failure half-way it goes on with the day that failed: on a full disk, writing the others again with every
+ * attempt would fill it further. */
 static bool write_segments(struct store_flush *f, struct err *e)
 {
 	size_t ndays;
 	bool ok = true;
 	int64_t *days = days_of(f->h, &ndays);
-	f->nadded = 0;
 	if (!f->streams) {
 		f->streams = mem_alloc((f->h->streams.n + 1) * sizeof *f->streams);
 		for (uint32_t i = 0; i < f->h->streams.n; i++) f->streams[i] = i;
 		qsort_r(f->streams, f->h->streams.n, sizeof *f->streams, by_labels, f->h);
 	}
-	for (size_t i = 0; i < ndays && ok; i++) ok = write_segment(f, days[i], e);
+	for (size_t i = f->nadded; i < ndays && ok; i++) ok = write_segment(f, days[i], e);
 	free(days);
 	return ok;
 }

@@ -147,8 +147,9 @@ static bool list_dir(struct object_fs *s, const char *rel, struct str prefix, in
 	fs_path(&path, s->dir, rel);
 	struct stat st;
 	if (stat(path.p, &st) != 0) {
+		bool absent = errno == ENOENT || err_errno(e, "%s", path.p);
 		buf_free(&path);
-		return errno == ENOENT || err_errno(e, "%s", rel);
+		return absent;
 	}
 	bool ok = fs_list(path.p, &l, e);
 	for (size_t i = 0; ok && !*stop && i < l.n; i++) {
@@ -169,7 +170,7 @@ static bool list_dir(struct object_fs *s, const char *rel, struct str prefix, in
 			*stop = !fn(ud, &o);
 		}
 	}
-	if (ok) fs_list_free(&l);
+	fs_list_free(&l);
 	buf_free(&path);
 	buf_free(&name);
 	return ok;

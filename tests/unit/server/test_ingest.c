@@ -591,6 +591,35 @@ static void a_full_disk_refuses_until_there_is_space(void **state)
 	free(l.state);
 }
 
+/* Segments that a failed attempt has written are not written again. */
+static void a_flush_goes_on_where_it_failed(void **state)
+{
+	struct place p;
+	struct err e = ERR_INIT;
+	struct fs_fault f;
+	struct buf segments = {0};
+	(void)state;
+	place_init(&p);
+	fs_fault_init(&f, quick_fs());
+	f.ops = FS_OP_LINK;
+	f.count = -1;
+	f.error = 28;
+	p.fs = &f.base;
+	place_open(&p);
+	MUST(push_numbers(p.in, TENANT, 0, 5, 5, must));
+	MUST(push_numbers(p.in, TENANT, UNITS_DAY, 5, 5, must));
+	f.count = 2; /* the second day's segment */
+	if (!ingest_flush(p.in, &e)) MUST(ingest_flush(p.in, must));
+	struct ingest_stats s;
+	ingest_stats(p.in, &s);
+	assert_int_equal(s.flush_failures, 1);
+	fs_path(&segments, p.dir, "store/" TENANT "/segments");
+	assert_int_equal(names_in(segments.p), 2);
+	assert_int_equal(s.flushed_entries, 10);
+	place_fini(&p);
+	buf_free(&segments);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_log_larger_than_memory_replays),
 		cmocka_unit_test(a_fault_at_any_call_loses_nothing),
 		cmocka_unit_test(a_full_disk_refuses_until_there_is_space),
+		cmocka_unit_test(a_flush_goes_on_where_it_failed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
