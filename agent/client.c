@@ -91,8 +91,10 @@ static bool fixed_headers(struct client *c, struct err *e)
 				 kv_str("header", h->v[i].name));
 			continue;
 		}
-		if (c->nheaders + 3 >= MAX_HEADERS)
+		if (c->nheaders + 3 >= MAX_HEADERS) {
+			buf_free(&b);
 			return err_set(e, ERR_INVALID, "client %s has more than %d headers", c->name, MAX_HEADERS - 4);
+		}
 		buf_clear(&b);
 		buf_printf(&b, "%.*s: %.*s", STR_ARG(h->v[i].name), STR_ARG(h->v[i].value));
 		c->headers[c->nheaders++] = mem_strdup(buf_cstr(&b));
@@ -327,6 +329,7 @@ void client_add(struct client *c, const struct entry *e)
 		settle(c, e);
 		return;
 	}
+	if (!tenant.n) tenant = labels_get(&c->conf->external_labels, STR("__tenant_id__"));
 	if (!tenant.n) tenant = c->conf->tenant_id;
 	if (!tenant_ok(c, tenant, line) || !fit_line(c, tenant, &line)) {
 		settle(c, e);

@@ -95,7 +95,8 @@ static void merge_labels(struct request *r, const struct labels *own, struct buf
 	for (size_t i = 0; i < own->n; i++)
 		if (!str_eq(own->v[i].name, TENANT_LABEL)) all.v[all.n++] = own->v[i];
 	for (size_t i = 0; i < r->external->n; i++)
-		if (!labels_get(own, r->external->v[i].name).p) all.v[all.n++] = r->external->v[i];
+		if (!str_eq(r->external->v[i].name, TENANT_LABEL) && !labels_get(own, r->external->v[i].name).p)
+			all.v[all.n++] = r->external->v[i];
 	labels_sort(all.v, all.n, &dup);
 	labels_print(text, &all);
 }

@@ -173,6 +173,21 @@ static void batches_per_tenant(void **state)
 	assert_non_null(strstr(buf_cstr(&w->log), "t1||{host=\"h\", job=\"j\"}:b,;"));
 }
 
+static void tenant_of_external_labels(void **state)
+{
+	struct world *w = *state;
+	struct label ext[] = {{STR("__tenant_id__"), STR("outer")}};
+
+	w->conf.external_labels = (struct labels){ext, 1};
+	w->conf.tenant_id = STR("fixed");
+	start(w);
+	add(w, "a", NULL);
+	add(w, "b", "own");
+	run_until_done(w);
+	assert_non_null(strstr(buf_cstr(&w->log), "outer||{job=\"j\"}:a,;"));
+	assert_non_null(strstr(buf_cstr(&w->log), "own||{job=\"j\"}:b,;"));
+}
+
 static void batches_by_size(void **state)
 {
 	struct world *w = *state;
@@ -309,6 +324,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(batches_per_tenant),
+		T(tenant_of_external_labels),
 		T(batches_by_size),
 		T(retries_then_succeeds),
 		T(gives_up_after_max_retries),
