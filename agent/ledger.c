@@ -12,6 +12,7 @@
 #define LEDGER_MAX     (256u << 20)
 #define RECORD_MAX     (1u << 20)
 #define FILES_MAX      (1u << 20)
+#define STAMPS_AHEAD   (INT64_C(300) * 1000000000) /* half of what servers take from the future */
 
 /* A record: le32 length of the body, le64 its xxh3, the body. The body's first byte is its kind. */
 enum record { RECORD_FILE = 1, RECORD_CHUNK = 2 };
@@ -173,7 +174,10 @@ static void stamps_given(struct ledger *l, struct ledger_file *f, int64_t last)
 	if (last > l->last) l->last = last;
 }
 
-int64_t ledger_next_base(const struct ledger *l, int64_t now) { return now > l->last ? now : l->last + 1; }
+int64_t ledger_next_base(const struct ledger *l, int64_t now)
+{
+	return now > l->last || l->last - now > STAMPS_AHEAD ? now : l->last + 1;
+}
 
 /* In its place, which is the last but for a file that is read again from before its chunks. False: it overlaps. */
 static bool insert_chunk(struct ledger *l, struct ledger_file *f, const struct chunk *c)
@@ -262,6 +266,8 @@ static void put_header(struct buf *b)
 void ledger_stamp(struct ledger *l, struct ledger_file *f, const struct chunk *c)
 {
 	if (!insert_chunk(l, f, c)) return;
+	int64_t last = c->base + (c->end - c->start);
+	if (l->last - last > STAMPS_AHEAD) l->last = last; /* the clock was put right */
 	if (!f->announced) put_file(&l->pending, f);
 	f->announced = true;
 	put_chunk(&l->pending, f, c);
@@ -376,7 +382,7 @@ static bool get_file(struct ledger *l, struct str s)
 		  get_print(&s, &f->head, LEDGER_HEAD) && get_print(&s, &f->before, LEDGER_TAIL) &&
 		  rd_zigzag(&s, &last) && rd_zigzag(&s, &f->yaml) && rd_zigzag(&s, &f->yaml_before) &&
 		  rd_u8(&s, &rotated) && rd_zigzag(&s, &f->missing_since) && get_cursors(f, &s);
-	if (!ok) return false;
+	if (!ok || last > INT64_MAX / 2) return false;
 	stamps_given(l, f, last);
 	f->rotated = rotated != 0;
 	f->announced = true;

@@ -76,7 +76,8 @@ void ledger_drop_chunks(struct ledger_file *f, int64_t below); /* those that end
 /* The chunk that holds offset off; else NULL, and *next is where the next one starts (INT64_MAX: none). */
 const struct chunk *ledger_chunk_at(const struct ledger_file *f, int64_t off, int64_t *next);
 /* The stamp a new chunk may begin with: now, but behind every stamp ever given to any file, for files may share
- * a stream (a rotated one and its successor do), where equal lines with equal stamps would be one entry. */
+ * a stream (a rotated one and its successor do), where equal lines with equal stamps would be one entry. Stamps that
+ * are minutes ahead of now were given by a wrong clock: servers refuse what continues them. */
 int64_t ledger_next_base(const struct ledger *l, int64_t now);
 /* Adds a chunk that overlaps no other of its file; it is on disk after ledger_sync. */
 void ledger_stamp(struct ledger *l, struct ledger_file *f, const struct chunk *c);

@@ -221,6 +221,26 @@ static void failures_heal(void **state)
 	}
 }
 
+/* A clock that was days ahead and is right again. */
+static void stamps_return_from_the_future(void **state)
+{
+	const int64_t day = INT64_C(86400) * 1000000000, now = 20000 * day;
+	struct err e = ERR_INIT;
+	struct ledger *l = ledger_open(&fs_real, path, &e);
+	struct ledger_file *a = ledger_add(l, 1, "/a.log"), *b = ledger_add(l, 2, "/b.log");
+	(void)state;
+	ledger_stamp(l, a, &(struct chunk){0, 500, now + day});
+	assert_int_equal(ledger_next_base(l, now + day - 1), now + day + 501); /* a small step back */
+	assert_int_equal(ledger_next_base(l, now), now);
+	ledger_stamp(l, b, &(struct chunk){0, 500, now});
+	assert_int_equal(ledger_next_base(l, now + 1), now + 501);
+	assert_true(ledger_save(l, &e));
+	ledger_free(l);
+	l = ledger_open(&fs_real, path, &e);
+	assert_int_equal(ledger_next_base(l, now + 1000), now + 1000);
+	ledger_free(l);
+}
+
 static void stamps_are_given_once_over_all_files(void **state)
 {
 	struct ledger *l = ledger_new(&fs_real, path);
@@ -246,6 +266,7 @@ int main(void)
 		T(foreign_files_are_refused),
 		T(failures_heal),
 		T(stamps_are_given_once_over_all_files),
+		T(stamps_return_from_the_future),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
