@@ -49,6 +49,9 @@ static struct item *find_inode(struct fileset *s, const struct target *t, const 
 
 /* ---- items whose path may name something else by now ---- */
 
+/* After a failed stat. Other errors (rights taken away, a server that does not answer) tell nothing of the file. */
+static bool nothing_there(void) { return errno == ENOENT || errno == ENOTDIR; }
+
 /* The item goes on where its path leads when that holds what was read (an editor saved the file anew). */
 static void follow(struct fileset *s, struct item *it)
 {
@@ -56,7 +59,7 @@ static void follow(struct fileset *s, struct item *it)
 	struct stat st;
 
 	if (stat(it->path, &st) != 0) {
-		if (errno == ENOENT || errno == ENOTDIR) item_rotate(s, it);
+		if (nothing_there()) item_rotate(s, it);
 		return;
 	}
 	if (st.st_dev == f->dev && st.st_ino == f->ino) {
@@ -158,6 +161,14 @@ static bool see(struct fileset *s, struct item *it, const char *path, const stru
 	return true;
 }
 
+/* No matching path names the item's file; or its path cannot be looked at now, and it is left as it is. */
+static bool is_unnamed(const struct item *it)
+{
+	struct stat st;
+
+	return !it->rotated && !it->matched && (stat(it->path, &st) == 0 || nothing_there());
+}
+
 /* Is there an item that the path named when this scan began? The next scan follows it. */
 static bool has_current(struct fileset *s, const struct target *t, const char *path)
 {
@@ -252,7 +263,7 @@ void fileset_scan(void *ud)
 	arena_free(&keys);
 	for (it = TAILQ_FIRST(&s->all); it; it = next) {
 		next = TAILQ_NEXT(it, all);
-		if (!it->rotated && !it->matched) item_rotate(s, it);
+		if (is_unnamed(it)) item_rotate(s, it);
 		item_account(s, it);
 		if (it->rotated) item_review(s, it);
 	}

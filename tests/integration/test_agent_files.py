@@ -316,6 +316,28 @@ def test_new_files_and_directories_appear(env):
     assert sorted(sink.lines()) == ["a", "b", "c"]
 
 
+@short
+def test_path_out_of_reach_for_a_while(env):
+    """A path that cannot be looked at tells nothing of its file."""
+    sink = Sink(env)
+    writer = Writer(log(env, "a.log"))
+    writer.write(3)
+    os.makedirs(env.path("other"))
+    agent = start(env, sink, env.path("{in,other}/*.log"))
+    wait_all(env, sink, writer)
+    os.rename(env.path("in"), env.path("away"))
+    os.symlink("in", env.path("in"))
+    env.write("other/b.log", "seen\n")
+    env.wait_for(lambda: "seen" in sink.lines())
+    env.wait_for(lambda: agent.metric("promtail_files_active_total") == 2)
+    assert agent.metric("larch_agent_rotations_total") == 0
+    os.unlink(env.path("in"))
+    os.rename(env.path("away"), env.path("in"))
+    writer.write(3)
+    env.wait_for(lambda: len(sink.lines()) >= 7)
+    check_exactly_once(sink, writer.lines + ["seen"])
+
+
 TWO = """\
 server: {http_listen_address: 127.0.0.1, http_listen_port: {port}}
 positions: {filename: "{positions}", sync_period: 200ms}
