@@ -181,10 +181,29 @@ void ingest_seal(struct ingest *in)
 	flusher_add(in->flusher, g);
 }
 
+/* INGEST_SYNC_INTERVAL: makes what is written so far durable; the entries are acknowledged, so where the log cannot,
+ * segments do. */
+static void sync_log(struct ingest *in)
+{
+	struct err e = ERR_INIT;
+	if (!in->unsynced) return;
+	in->unsynced = false;
+	in->synced = clock_mono(in->c.clock);
+	if (wal_sync(&in->wal, &e)) {
+		pthread_mutex_lock(&in->mu);
+		in->stats.wal_syncs++;
+		pthread_mutex_unlock(&in->mu);
+		return;
+	}
+	log_error("cannot sync the write-ahead log; its entries are being flushed", kv_err(&e));
+	ingest_seal(in);
+}
+
 /* ---- one group (the ingest thread) ---- */
 
 static bool write_group(struct ingest *in, struct ingest_item *group, uint64_t *bytes, struct err *e)
 {
+	if (wal_is_full(&in->wal)) sync_log(in); /* it is about to be closed */
 	if (!wal_prepare(&in->wal, in->next_seq, e)) return false;
 	for (struct ingest_item *it = group; it; it = it->next) {
 		it->seq = in->next_seq++;
@@ -209,7 +228,9 @@ static void fail_group(struct ingest *in, struct ingest_item *group, struct err 
 	else
 		err_wrap(e, "cannot write the write-ahead log; nothing of this push was stored, send it again");
 	log_error("a group of pushes is refused", kv_err(e));
-	wal_fail(&in->wal);
+	wal_cut(&in->wal);
+	sync_log(in);
+	wal_close(&in->wal);
 	pthread_mutex_lock(&in->mu);
 	in->stats.wal_failures++;
 	pthread_mutex_unlock(&in->mu);
@@ -352,19 +373,7 @@ static void wait_for(struct ingest *in, int64_t ns)
 static void tend(struct ingest *in, bool pressure)
 {
 	struct flusher_stats fs;
-	struct err e = ERR_INIT;
-	if (in->unsynced && clock_mono(in->c.clock) - in->synced >= in->c.sync_interval_ns) {
-		in->unsynced = false;
-		in->synced = clock_mono(in->c.clock);
-		if (wal_sync(&in->wal, &e)) {
-			pthread_mutex_lock(&in->mu);
-			in->stats.wal_syncs++;
-			pthread_mutex_unlock(&in->mu);
-		} else { /* these are acknowledged: segments make them durable instead */
-			log_error("cannot sync the write-ahead log; its entries are being flushed", kv_err(&e));
-			ingest_seal(in);
-		}
-	}
+	if (in->unsynced && clock_mono(in->c.clock) - in->synced >= in->c.sync_interval_ns) sync_log(in);
 	if (pressure) flusher_stats(in->flusher, &fs);
 	if (is_old(in) || (pressure && fs.pending == 0)) ingest_seal(in);
 }

@@ -9,12 +9,13 @@
 
 #define MIB        (1u << 20)
 #define QUARANTINE "quarantine"
-#define COPY_MAX   (1u << 30) /* bytes of one damaged range that are kept */
+#define COPY_MAX   (1u << 30) /* bytes of one damaged range that are copied */
 
 struct replay {
 	struct ingest *in;
 	struct wal_file *file;
 	struct wal_reader r;
+	uint64_t from; /* where an attempt to read the file broke off */
 	bool last; /* the newest file, which a crash may have cut */
 	uint64_t records, skipped, damaged, rows;
 	int64_t logged;
@@ -28,9 +29,10 @@ static void quarantine(struct replay *p, uint64_t off, uint64_t len)
 	const char *name = strrchr(p->file->path, '/') + 1;
 	fs_path(&dir, p->in->wal_dir, QUARANTINE);
 	buf_printf(&path, "%s/%s-%llu", dir.p, name, (unsigned long long)off);
-	size_t n = len < COPY_MAX ? (size_t)len : COPY_MAX;
+	size_t n = len <= COPY_MAX ? (size_t)len : 0;
 	buf_reserve(&bytes, n);
-	bool ok = fs_pread(p->in->c.fs, p->r.fd, bytes.p, n, (off_t)off, &e) &&
+	bool ok = (n == len || err_set(&e, ERR_TOO_LARGE, "at most %u bytes are copied", COPY_MAX)) &&
+		  fs_pread(p->in->c.fs, p->r.fd, bytes.p, n, (off_t)off, &e) &&
 		  fs_mkdirs(p->in->c.fs, dir.p, 0750, &e) &&
 		  fs_replace(p->in->c.fs, buf_cstr(&path), str_of(bytes.p, n), 0640, &e);
 	if (!ok) {
@@ -104,12 +106,12 @@ static void apply(struct replay *p, uint64_t seq, struct buf *rec, uint64_t off)
 		p->skipped++;
 		return;
 	}
-	size_t n = rec->n;
+	size_t n = rec->n; /* it may be taken over */
 	p->rows += r.rows;
 	if (!generation_apply(in->gen, t, in->c.heads, &r, rec, 0, p->r.writer, seq, p->file, clock_mono(in->c.clock),
 			      &e)) {
 		log_error("a record of the write-ahead log is damaged inside", kv_err(&e));
-		if (rec->n == n) quarantine(p, off, n);
+		quarantine(p, off, n);
 	}
 	make_room(p);
 }
@@ -133,6 +135,7 @@ static bool replay_file(struct replay *p, struct err *e)
 	struct buf rec = {0};
 	if (!wal_read_open(&p->r, p->in->c.fs, p->file->path, e)) return false;
 	enum wal_read_kind k = WAL_READ_RECORD;
+	if (p->from) p->r.off = p->from;
 	if (p->r.size < WAL_FILE_HEADER) k = WAL_READ_END; /* nothing was ever acknowledged from it */
 	while (!stopping(p->in) && (k == WAL_READ_RECORD || k == WAL_READ_DAMAGED)) {
 		uint64_t seq, off, len;
@@ -145,8 +148,9 @@ static bool replay_file(struct replay *p, struct err *e)
 			cut_torn_tail(p, off, len);
 		else if (k == WAL_READ_TORN)
 			quarantine(p, off, len);
-		progress(p, len);
+		if (k != WAL_READ_ERROR) progress(p, len);
 	}
+	p->from = p->r.off;
 	buf_free(&rec);
 	wal_read_close(&p->r);
 	return k != WAL_READ_ERROR;
@@ -158,7 +162,6 @@ static void replay_until_read(struct replay *p)
 	struct ingest *in = p->in;
 	for (int64_t pause = 100;; pause = pause < 5000 ? pause * 2 : pause) {
 		struct err e = ERR_INIT;
-		uint64_t before = in->replay_done;
 		if (replay_file(p, &e) || stopping(in)) return;
 		if (e.code == ERR_CORRUPT) { /* a version of the future: not ours to touch */
 			log_error("a write-ahead log file is left alone", kv_err(&e));
@@ -166,9 +169,6 @@ static void replay_until_read(struct replay *p)
 			return;
 		}
 		log_error("cannot read the write-ahead log; trying again", kv_err(&e));
-		pthread_mutex_lock(&in->mu);
-		in->replay_done = before;
-		pthread_mutex_unlock(&in->mu);
 		flusher_wait_progress(in->flusher, (unsigned)pause);
 	}
 }
@@ -178,6 +178,7 @@ static void replay_all(struct replay *p, const uint64_t *numbers, size_t n)
 	struct ingest *in = p->in;
 	for (size_t i = 0; i < n && !stopping(in); i++) {
 		p->file = wal_file_new(in->c.fs, in->wal_dir, numbers[i]);
+		p->from = 0;
 		p->last = i + 1 == n;
 		replay_until_read(p);
 		if (stopping(in)) p->file->keep = true; /* perhaps not read to its end */

@@ -116,7 +116,7 @@ static void file_header(const struct wal *w, uint64_t first_seq, char out[WAL_FI
 bool wal_prepare(struct wal *w, uint64_t first_seq, struct err *e)
 {
 	char head[WAL_FILE_HEADER];
-	if (w->file && w->size < w->segment_bytes) return true;
+	if (w->file && !wal_is_full(w)) return true;
 	wal_close(w);
 	w->file = wal_file_new(w->fs, w->dir, w->next_number);
 	w->size = w->marked = 0;
@@ -137,7 +137,8 @@ bool wal_prepare(struct wal *w, uint64_t first_seq, struct err *e)
 		w->file = NULL;
 		return false;
 	}
-	wal_fail(w);
+	wal_cut(w);
+	wal_close(w);
 	return false;
 }
 
@@ -162,12 +163,12 @@ bool wal_sync(struct wal *w, struct err *e) { return w->fd < 0 || fs_sync(w->fs,
 
 /* Records that were refused must not come back at replay; where even cutting fails they may, as entries that were
  * sent but not acknowledged. */
-void wal_fail(struct wal *w)
+void wal_cut(struct wal *w)
 {
+	buf_clear(&w->small);
 	if (w->fd >= 0 && w->fs->truncate(w->fs, w->fd, (off_t)w->marked) != 0)
 		log_warn("cannot cut refused records off a write-ahead log file", kv_c("file", w->file->path));
 	w->size = w->marked;
-	wal_close(w);
 }
 
 void wal_close(struct wal *w)

@@ -60,8 +60,9 @@ bool wal_append(struct wal *w, struct str record, struct err *e); /* may be held
 bool wal_push(struct wal *w, struct err *e);
 bool wal_sync(struct wal *w, struct err *e);
 static inline void wal_mark(struct wal *w) { w->marked = w->size; }
-void wal_fail(struct wal *w);  /* cut back to the mark, close */
-void wal_close(struct wal *w); /* the file is complete */
+static inline bool wal_is_full(const struct wal *w) { return w->file && w->size >= w->segment_bytes; }
+void wal_cut(struct wal *w);   /* back to the mark, after a failure; to be closed then */
+void wal_close(struct wal *w); /* the file is complete; what is not synced may be lost */
 void wal_fini(struct wal *w);  /* closes too */
 
 /* ---- reading ---- */

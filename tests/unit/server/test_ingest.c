@@ -297,6 +297,24 @@ static void sync_modes_keep_entries(void **state)
 	}
 }
 
+/* A full file is synced before the next one takes its place, whenever the interval ends. */
+static void a_full_log_file_is_synced(void **state)
+{
+	struct place p;
+	struct ingest_stats s;
+	(void)state;
+	place_init(&p);
+	p.c.sync = INGEST_SYNC_INTERVAL;
+	p.c.sync_interval_ns = UNITS_DAY;
+	p.c.segment_bytes = 1;
+	place_open(&p);
+	for (size_t i = 0; i < 3; i++) MUST(push_numbers(p.in, TENANT, 10 * i, 10, 5, must));
+	ingest_stats(p.in, &s);
+	assert_int_equal(names_in(p.wal), 3);
+	assert_int_equal(s.wal_syncs, 2);
+	place_fini(&p);
+}
+
 /* ---- crashes ---- */
 
 struct load {
@@ -630,6 +648,7 @@ int main(void)
 		cmocka_unit_test(full_heads_refuse_and_recover),
 		cmocka_unit_test(generations_are_flushed_by_age_and_idleness),
 		cmocka_unit_test(sync_modes_keep_entries),
+		cmocka_unit_test(a_full_log_file_is_synced),
 		cmocka_unit_test(a_crash_at_any_moment_loses_nothing),
 		cmocka_unit_test(a_torn_tail_is_cut),
 		cmocka_unit_test(a_damaged_record_is_set_aside),

@@ -184,7 +184,8 @@ static void a_refused_group_is_cut_off(void **state)
 	f.seen = 0;
 	f.count = 1;
 	assert_false(wal_sync(&l.w, &e));
-	wal_fail(&l.w);
+	wal_cut(&l.w);
+	wal_close(&l.w);
 	assert_null(l.w.file);
 	describe(second->path, &l.text);
 	check_buf(&l.text, "r8:4 ");
