@@ -52,24 +52,15 @@ static void unknown_keys_are_warned_about(void **state)
 {
 	(void)state;
 	struct stage_run r;
-	assert_true(stage_run_open(&r, "[{regex: {expression: (?P<a>b), labels_from_match: true}}]", NULL));
-	check_buf(&r.warned, "agent.yaml:1:33: unknown key \"labels_from_match\" in regex stage\n");
+	assert_true(stage_run_open(&r, "[{regex: {expression: (?P<a>b), labels_from_groups: true}}]", NULL));
+	check_buf(&r.warned, "agent.yaml:1:33: unknown key \"labels_from_groups\" in regex stage\n");
 	check_text(stage_run_lines(&r, LINES("b")), "{job=\"t\"} b\n"); /* as Promtail, which has no such key */
 	stage_run_close(&r);
-}
-
-static void groups_become_labels(void **state)
-{
-	(void)state;
-	check_stages(
-		"[{regex: {expression: '^(?P<job>\\w+) (?P<v>.*)', labels_from_groups: true}}, {output: {source: v}}]",
-		LINES("a b", "c \xff", "d"), "{job=\"a\", v=\"b\"} b\n{job=\"c\"} \xff\n{job=\"t\"} d\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_become_labels),
 		cmocka_unit_test(extracts_groups),
 		cmocka_unit_test(a_group_without_part_is_empty),
 		cmocka_unit_test(reads_another_value),
