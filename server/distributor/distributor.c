@@ -308,7 +308,10 @@ static void truncate_line(struct check *c, struct push_entry *en)
 		en->line.n = keep;
 		return;
 	}
-	en->line = arena_printf(c->a, "%.*s%.*s", (int)keep, en->line.p, STR_ARG(id));
+	char *p = arena_alloc(c->a, keep + id.n); /* lines may have NULs */
+	memcpy(p, en->line.p, keep);
+	memcpy(p + keep, id.p, id.n);
+	en->line = str_of(p, keep + id.n);
 }
 
 /* NULL: the entry is fine. */

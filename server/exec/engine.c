@@ -211,7 +211,8 @@ static void check_log(void *ud, const struct logql_log *log, const struct logql_
 
 static bool check_length(const struct exec_query *in, struct err *e)
 {
-	int64_t max = in->limits->max_query_length, have = in->end - in->start;
+	int64_t max = in->limits->max_query_length, have;
+	if (__builtin_sub_overflow(in->end, in->start, &have)) have = INT64_MAX;
 	if (in->instant || max <= 0 || have <= max) return true;
 	struct buf x = {0}, y = {0};
 	units_dur_go_print(&x, have);

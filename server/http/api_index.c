@@ -153,7 +153,8 @@ static bool volume_params(struct volume *v, bool range)
 	if (!api_limit(v->a.req, "limit", 100, &v->limit, e)) return false;
 	if (v->a.end <= v->a.start)
 		return err_set(e, ERR_INVALID, "end timestamp must not be before or equal to start time");
-	v->step = v->a.end - v->a.start;
+	if (__builtin_sub_overflow(v->a.end, v->a.start, &v->step))
+		return err_set(e, ERR_INVALID, "the range from start to end is longer than 292 years");
 	if (range && !api_step(v->a.req, v->a.start, v->a.end, &v->step, e)) return false;
 	v->n_steps = (size_t)((v->a.end - v->a.start - 1) / v->step) + 1;
 	return api_selectors(&v->a, "query", &v->sel);

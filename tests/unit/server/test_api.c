@@ -359,6 +359,8 @@ static void index_of_data(void **state)
 		 VECTOR "{\"metric\":{\"app\":\"\"},\"value\":[100,\"38\"]},{\"metric\":{\"env\":\"\"},\"value\":[100,"
 			"\"35\"]}],…"},
 		{L "index/volume", 0, 0, "query={}&aggregateBy=bad", 400, "invalid aggregation option"},
+		{L "index/volume", 0, 0, "query={}&start=-9000000000000000000&end=9000000000000000000", 400,
+		 "the range from start to end is longer than 292 years"},
 		{L "index/volume_range", 0, 0, "query={env=\"q\"}&start=10&end=30&step=10", 200,
 		 "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"env\":\"q\"},"
 		 "\"values\":"

@@ -162,6 +162,11 @@ static void long_lines_are_cut_when_asked(void **state)
 	check(f, "{app=\"a\"}", v, 1);
 	assert_int_equal(f->r.status, 0);
 	assert_true(str_eqc(f->r.push.v[0].v[0].line, "123.."));
+
+	v[0] = entry(1, "");
+	v[0].line = str_of("1\0003456", 6); /* a line may have a NUL */
+	check(f, "{app=\"a\"}", v, 1);
+	assert_true(str_eq(f->r.push.v[0].v[0].line, str_of("1\0003..", 5)));
 }
 
 static void metadata_is_normalised_and_limited(void **state)
