@@ -370,16 +370,23 @@ static void pop(struct client *c)
 	}
 }
 
+/* The first line of a server's answer, which may be a whole page; else what went wrong on the way. */
+static struct log_kv answer_kv(const struct httpc_result *res)
+{
+	struct str body = str_trim(buf_view(&res->body)), first;
+
+	if (!res->ok) return kv_err(&res->err);
+	str_cut(&body, '\n', &first);
+	return kv_str("answer", first);
+}
+
 static void give_up(struct client *c, const char *reason, const struct httpc_result *res)
 {
 	struct parcel *p = c->head;
-	struct str body = str_trim(buf_view(&res->body)), first = body;
 
-	str_cut(&body, '\n', &first);
 	log_error("a batch was given up", kv_c("client", c->name), kv_str("tenant", p->tenant),
 		  kv_i("status", res->ok ? res->status : -1), kv_c("reason", reason),
-		  kv_i("entries", (int64_t)p->entries), kv_i("attempts", p->attempts),
-		  res->ok ? kv_str("answer", first) : kv_err(&res->err));
+		  kv_i("entries", (int64_t)p->entries), kv_i("attempts", p->attempts), answer_kv(res));
 	count_dropped(c, p->tenant, reason, p->entries, p->bytes);
 	pop(c);
 }
@@ -400,7 +407,7 @@ static void retry(struct client *c, const struct httpc_result *res)
 
 	log_warn("a push failed and is tried again", kv_c("client", c->name), kv_str("tenant", p->tenant),
 		 kv_i("status", res->ok ? res->status : -1), kv_i("attempt", p->attempts), kv_dur("pause", pause),
-		 res->ok ? kv_str("answer", str_trim(buf_view(&res->body))) : kv_err(&res->err));
+		 answer_kv(res));
 	count(c, STAT_BATCH_RETRIES, p->tenant, NULL, 1);
 	c->backing_off = true;
 	loop_timer_set(c->retry_timer, pause);
