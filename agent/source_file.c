@@ -81,7 +81,12 @@ static void read_item(struct fileset *s, struct item *it, struct batch *b)
 	item_idle(s, it);
 	switch (r) {
 	case TAIL_MORE: item_ready(s, it); break;
-	case TAIL_FAILED: log_warn("a file cannot be read and is tried again", kv_err(&e)); /* fall through */
+	case TAIL_FAILED:
+		log_warn("a file cannot be read and is tried again", kv_err(&e));
+		it->drained = true; /* others need not wait for it */
+		it->finishing = false;
+		it->grown_at = fileset_mono(s);
+		break;
 	case TAIL_IDLE:
 		it->drained = true;
 		if (it->finishing) tail_close(it->tail);

@@ -298,9 +298,7 @@ static void skip(struct tail *t, const char *p, size_t n)
 			 kv_i("limit", TAIL_LINE_MAX));
 	}
 	advance(t, p, used);
-	if (!nl) return;
-	t->skip_from = -1;
-	push_rows(t, &(struct rows){.first = t->acks.next, .start = t->off});
+	if (nl) t->skip_from = -1;
 }
 
 static void extend_head(struct tail *t, int64_t size)
