@@ -468,8 +468,15 @@ static const struct conf_field limits_fields[] = {
 	 "Cut longer lines; else drop them.", .flag = "max-line-size-truncate"},
 	{0},
 };
-static const struct conf_table limits_table = {"limits_config", sizeof((struct agent_config *)0)->limits,
-					       limits_fields};
+static bool limits_check(void *obj, const struct yaml *at, struct err *e)
+{
+	const __typeof__(((struct agent_config *)0)->limits) *l = obj;
+
+	if (!l->readline_rate_enabled || l->readline_rate > 0) return true;
+	return bad(e, at, "readline_rate must be above 0 when readline_rate_enabled is true");
+}
+static const struct conf_table limits_table = {"limits_config", sizeof((struct agent_config *)0)->limits, limits_fields,
+					       limits_check};
 
 static const struct conf_field root_fields[] = {
 	F("server", CONF_OBJ, struct agent_config, server, .doc = "The agent's own HTTP server and log.",

@@ -18,6 +18,7 @@ CHECKS = [  # what is wrong, and what the message must hold
     ("clients: [{url: 'http://h/p'}]\nscrape_configs:\n- job_name: a\n  static_configs: []\n  pipeline_stages:\n  - nope: {}\n",
      [":6:5", "nope"]),
     ("clients: [{url: 'http://h/p', bearer_tokn: x}]\n", [":1:", "bearer_token"]),
+    ("clients: [{url: 'http://h/p'}]\nlimits_config: {readline_rate_enabled: true, readline_rate: 0}\n", [":2:", "readline_rate"]),
     ("scrape_configs: []\n", ["no client"]),
     ("clients: [{url: 'http://h/p'}]\nclients: []\n", [":2:1"]),
 ]
