@@ -30,8 +30,9 @@ struct server {
 	char *wal_dir, *address, *prefix;
 };
 
-/* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. */
-enum { PART_HEADS = 6, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4 };
+/* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. One is left to what nobody
+ * counts: segments being written, indexes, threads. */
+enum { PART_HEADS = 5, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4 };
 static size_t part(const struct config *c, int sixteenths) { return c->larch.memory_limit / 16 * (unsigned)sixteenths; }
 
 static const struct limits *limits_of(void *ud, struct str tenant)
