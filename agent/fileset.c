@@ -110,31 +110,23 @@ void item_unwatch(struct fileset *s, struct item *it)
 }
 /* ---- items ---- */
 
-static void attach_metrics(struct fileset *s, struct item *it)
-{
-	struct str path = str_c(it->path);
-
-	it->m_lines = metrics_get(s->env.metrics, STAT_READ_LINES, &path);
-	it->m_read = metrics_get(s->env.metrics, STAT_READ_BYTES, &path);
-	it->m_size = metrics_get(s->env.metrics, STAT_FILE_BYTES, &path);
-}
-
 void item_account(struct fileset *s, struct item *it)
 {
+	struct metrics *m = s->env.metrics;
+	struct str path = str_c(it->path);
 	struct tail *t = it->tail;
 	struct stat st;
 
-	metrics_add(it->m_lines, (double)(t->lines - it->lines));
+	/* Looked up each time: another job that reads the path removes the series when it is done with it. */
+	metrics_add(metrics_get(m, STAT_READ_LINES, &path), (double)(t->lines - it->lines));
 	it->lines = t->lines;
-	if (t->too_long != it->too_long) {
-		struct str path = str_c(it->path);
-		metrics_add(metrics_get(s->env.metrics, STAT_LINES_TOO_LONG, &path),
-			    (double)(t->too_long - it->too_long));
-		it->too_long = t->too_long;
-	}
+	if (t->too_long != it->too_long)
+		metrics_add(metrics_get(m, STAT_LINES_TOO_LONG, &path), (double)(t->too_long - it->too_long));
+	it->too_long = t->too_long;
 	if (it->rotated) return;
-	metrics_set(it->m_read, (double)t->off);
-	if (t->fd >= 0 && fstat(t->fd, &st) == 0) metrics_set(it->m_size, (double)st.st_size);
+	metrics_set(metrics_get(m, STAT_READ_BYTES, &path), (double)t->off);
+	if (t->fd >= 0 && fstat(t->fd, &st) == 0)
+		metrics_set(metrics_get(m, STAT_FILE_BYTES, &path), (double)st.st_size);
 }
 
 /* The newest item of that path which is still to be read to its end. */
@@ -162,7 +154,6 @@ struct item *item_new(struct fileset *s, const struct target *t, struct ledger_f
 	it->rotated = rotated;
 	it->grown_at = fileset_mono(s);
 	it->seen_at = clock_wall(s->env.clock);
-	attach_metrics(s, it);
 	TAILQ_INSERT_TAIL(&s->all, it, all);
 	metrics_inc(s->env.metrics, STAT_FILES_ACTIVE, 1);
 	if (!rotated) watch_item(s, it);

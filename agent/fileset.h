@@ -51,9 +51,8 @@ struct item {
 	bool drained;   /* its end was seen */
 	bool finishing; /* nothing more is expected: the last line needs no newline */
 	bool is_ready, watched;
-	int64_t grown_at; /* mono ns */
-	int64_t seen_at;  /* wall ns of the last scan in which path named it */
-	struct metrics_series *m_lines, *m_read, *m_size;
+	int64_t grown_at;         /* mono ns */
+	int64_t seen_at;          /* wall ns of the last scan in which path named it */
 	uint64_t lines, too_long; /* counted so far */
 };
 

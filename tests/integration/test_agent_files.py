@@ -338,6 +338,25 @@ def test_path_out_of_reach_for_a_while(env):
     check_exactly_once(sink, writer.lines + ["seen"])
 
 
+@short
+def test_two_jobs_read_one_file(env):
+    """One of them may be done with a file before the other is."""
+    sink = Sink(env)
+    path = log(env, "a.log")
+    writer = Writer(path)
+    writer.write(3)
+    agent = start(env, sink, path + '"}\n  - job_name: other\n    static_configs:\n'
+                  '      - labels: {job: u, __path__: "' + path)
+    wait_all(env, sink, writer, job="t")
+    wait_all(env, sink, writer, job="u")
+    os.unlink(path)
+    env.wait_for(lambda: agent.metric("promtail_files_active_total") == 0)
+    writer = Writer(path)
+    writer.write(2)
+    env.wait_for(lambda: sink.count() == 10)
+    agent.stop()
+
+
 TWO = """\
 server: {http_listen_address: 127.0.0.1, http_listen_port: {port}}
 positions: {filename: "{positions}", sync_period: 200ms}
