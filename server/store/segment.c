@@ -208,7 +208,7 @@ static bool read_blocks(struct segment_index *ix, struct str *s, uint64_t end)
 {
 	uint64_t n, rows, row = 0;
 	size_t cap_granules = 0, cap_frames = 0, cap_metas = 0;
-	if (!rd_varint(s, &n) || n > s->n) return false;
+	if (!rd_varint(s, &n) || n > s->n / 24) return false; /* a granule alone takes more */
 	ix->blocks = mem_alloc((n ? n : 1) * sizeof *ix->blocks);
 	for (ix->nblocks = 0; ix->nblocks < n; ix->nblocks++) {
 		struct segment_block *b = &ix->blocks[ix->nblocks];
@@ -276,7 +276,7 @@ static bool trailer_read(struct segment *s, struct trailer *t, struct err *e)
 		else if (version != SEGMENT_VERSION)
 			ok = err_set(e, ERR_CORRUPT, "segment %s has version %u; this program reads version %u",
 				     s->name, version, SEGMENT_VERSION);
-		else if (t->off < SEGMENT_HEADER || t->off + t->stored != at || t->raw > SEGMENT_INDEX_MAX ||
+		else if (t->off < SEGMENT_HEADER || t->off > at || at - t->off != t->stored || t->raw > SEGMENT_INDEX_MAX ||
 			 !segment_plausible(t->raw, t->stored))
 			ok = segment_corrupt(s, at, "trailer", e);
 	}
