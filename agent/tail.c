@@ -85,6 +85,22 @@ static void remember_last(struct tail *t)
 	t->nlast = n == (ssize_t)want ? want : 0;
 }
 
+/* The smallest cursor is another one: what must be found before it, and which stamps may be needed again. */
+static void cursor_moved(struct tail *t)
+{
+	struct ledger_file *f = t->file;
+	int64_t slowest = ledger_slowest(f);
+
+	ledger_drop_chunks(f, slowest);
+	if (t->fd >= 0)
+		f->before = print_of(t->fd, slowest < LEDGER_TAIL ? (size_t)slowest : LEDGER_TAIL,
+				     slowest < LEDGER_TAIL ? 0 : slowest - LEDGER_TAIL);
+	else if (slowest == t->off)
+		f->before = (struct print){(uint32_t)t->nlast, str_hash(str_of(t->last, t->nlast))};
+	else
+		f->before = (struct print){0};
+}
+
 struct tail *tail_new(struct ledger *l, struct ledger_file *file, int fd, const struct labels *labels,
 		      const char *const *clients, size_t nclients)
 {
@@ -98,7 +114,11 @@ struct tail *tail_new(struct ledger *l, struct ledger_file *file, int fd, const 
 		if (ledger_cursor(file, clients[i]) < 0) ledger_set_cursor(file, clients[i], t->off);
 		t->known[i] = ledger_cursor(file, clients[i]);
 	}
-	ledger_keep_cursors(file, clients, nclients);
+	if (nclients) ledger_keep_cursors(file, clients, nclients);
+	if (ledger_slowest(file) != t->off) {
+		t->off = ledger_slowest(file);
+		cursor_moved(t);
+	}
 	own_labels(t, labels);
 	file->bound = true;
 	file->missing_since = 0;
@@ -194,15 +214,7 @@ bool tail_save(struct tail *t, const char *const *clients)
 	}
 	drop_rows(t);
 	if (!changed) return false;
-	int64_t slowest = ledger_slowest(f);
-	ledger_drop_chunks(f, slowest);
-	if (t->fd >= 0)
-		f->before = print_of(t->fd, slowest < LEDGER_TAIL ? (size_t)slowest : LEDGER_TAIL,
-				     slowest < LEDGER_TAIL ? 0 : slowest - LEDGER_TAIL);
-	else if (slowest == t->off)
-		f->before = (struct print){(uint32_t)t->nlast, str_hash(str_of(t->last, t->nlast))};
-	else
-		f->before = (struct print){0};
+	cursor_moved(t);
 	return true;
 }
 

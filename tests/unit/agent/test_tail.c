@@ -237,6 +237,14 @@ static void removed_clients_hold_nothing(void **state)
 	assert_true(tail_save(w->tail, clients));
 	assert_int_equal(ledger_slowest(f), 13);
 	assert_int_equal(f->ncursors, 2);
+
+	tail_free(w->tail);
+	ledger_set_cursor(f, "removed", 0);
+	f->before = (struct print){0};
+	start(w, f);
+	assert_int_equal(w->tail->off, 13);
+	assert_int_equal(f->before.len, 13); /* so that the next start finds its place */
+	assert_true(ledger_file_holds(f, w->tail->fd, 13));
 }
 
 static void overlong_lines_are_left_out(void **state)
