@@ -157,8 +157,15 @@ static bool decode_body(struct job *j, struct str body, struct err *e)
 	if (decode_into(j, decode, body, body.n * 2 + 65536, e)) return true;
 	if (e->code != ERR_TOO_LARGE) return false;
 	size_t used = budget_used(j->budget), left = j->budget->limit > used ? j->budget->limit - used : 0;
+	bool alone = used == j->reserved;
 	*e = ERR_INIT;
-	return decode_into(j, decode, body, left, e);
+	if (decode_into(j, decode, body, left, e)) return true;
+	if (e->code != ERR_TOO_LARGE || alone) return false;
+	/* It may fit when the others are done: senders drop what gets 413. */
+	return err_set(e, ERR_UNAVAILABLE,
+		       "the push's entries need more than the %zu bytes that are free for request bodies now; send smaller "
+		       "pushes, retry later, or raise larch.memory_limit",
+		       left);
 }
 
 /* ---- the whole ---- */
