@@ -157,7 +157,7 @@ static bool decode_body(struct job *j, struct str body, struct err *e)
 	if (decode_into(j, decode, body, body.n * 2 + 65536, e)) return true;
 	if (e->code != ERR_TOO_LARGE) return false;
 	size_t used = budget_used(j->budget), left = j->budget->limit > used ? j->budget->limit - used : 0;
-	bool alone = used == j->reserved;
+	bool alone = used <= j->reserved + httpd_body(j->req).n; /* whose bytes the HTTP server has reserved */
 	*e = ERR_INIT;
 	if (decode_into(j, decode, body, left, e)) return true;
 	if (e->code != ERR_TOO_LARGE || alone) return false;
