@@ -227,7 +227,7 @@ static void removed_clients_hold_nothing(void **state)
 
 	tail_free(w->tail);
 	append(w, "first\nsecond\n");
-	f->ncursors = 0;
+	ledger_keep_cursors(f, NULL, 0);
 	ledger_set_cursor(f, "removed", 6);
 	ledger_set_cursor(f, "one", 13);
 	start(w, f);
