@@ -102,7 +102,8 @@ void query_fail(struct query *q, size_t task, const struct err *e)
 
 bool query_run(struct query *q, size_t n, void (*fn)(void *ud, size_t i), void *ud, struct err *e)
 {
-	pool_run(q->pool, n, fn, ud);
+	uint64_t owner = q->in->n_sources ? str_hash(q->in->sources[0].tenant) : 0;
+	pool_run(q->pool, owner, n, fn, ud);
 	if (q->err.code == ERR_NONE) return true;
 	*e = q->err;
 	return false;

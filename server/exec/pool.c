@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 struct job {
+	uint64_t owner;
 	size_t next, n, running;
 	void (*fn)(void *ud, size_t i);
 	void *ud;
@@ -17,7 +18,8 @@ struct job {
 struct pool {
 	pthread_mutex_t lock; /* everything here and in the jobs */
 	pthread_cond_t work, done;
-	struct job *head, *tail; /* jobs with tasks that nobody has begun; taken from the head, put back at the tail */
+	struct job *head, *tail; /* jobs with tasks that nobody has begun; put back at the tail after their turn */
+	uint64_t served;         /* owner of the job that had the last turn */
 	pthread_t *threads;
 	unsigned n_threads;
 	bool stopping;
@@ -58,13 +60,24 @@ static void run_one(struct pool *p, struct job *j)
 	if (--j->running == 0 && j->next == j->n) pthread_cond_broadcast(&p->done);
 }
 
+/* The job that has waited longest of another owner than the last one's; else the one that has waited longest. As
+ * jobs go to the tail after their turn, no owner waits for two turns of another. */
+static struct job *whose_turn(struct pool *p)
+{
+	struct job *j = p->head;
+	while (j && j->owner == p->served) j = j->after;
+	if (!j) j = p->head;
+	p->served = j->owner;
+	return j;
+}
+
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
 	pthread_mutex_lock(&p->lock);
 	while (!p->stopping) {
 		if (p->head)
-			run_one(p, p->head);
+			run_one(p, whose_turn(p));
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
@@ -100,9 +113,9 @@ void pool_free(struct pool *p)
 	free(p);
 }
 
-void pool_run(struct pool *p, size_t n, void (*fn)(void *ud, size_t i), void *ud)
+void pool_run(struct pool *p, uint64_t owner, size_t n, void (*fn)(void *ud, size_t i), void *ud)
 {
-	struct job j = {.n = n, .fn = fn, .ud = ud};
+	struct job j = {.owner = owner, .n = n, .fn = fn, .ud = ud};
 	if (n == 0) return;
 	pthread_mutex_lock(&p->lock);
 	enqueue(p, &j);
