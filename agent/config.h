@@ -113,7 +113,7 @@ struct agent_config {
 			int64_t min, max;
 		} poll;
 	} global; /* ns; used where inotify does not work */
-	struct {
+	struct agent_limits {
 		double readline_rate;
 		int64_t readline_burst;
 		bool readline_rate_enabled, readline_rate_drop;

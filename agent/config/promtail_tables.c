@@ -470,7 +470,7 @@ static const struct conf_field limits_fields[] = {
 };
 static bool limits_check(void *obj, const struct yaml *at, struct err *e)
 {
-	const __typeof__(((struct agent_config *)0)->limits) *l = obj;
+	const struct agent_limits *l = obj;
 
 	if (!l->readline_rate_enabled || l->readline_rate > 0) return true;
 	return bad(e, at, "readline_rate must be above 0 when readline_rate_enabled is true");
