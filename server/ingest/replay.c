@@ -123,8 +123,8 @@ static void cut_torn_tail(struct replay *p, uint64_t off, uint64_t len)
 	log_info("the write-ahead log ends in an unfinished record, as a crash leaves it", kv_c("file", p->file->path),
 		 kv_i("offset", (int64_t)off), kv_i("bytes", (int64_t)len));
 	int fd = fs_open(p->in->c.fs, p->file->path, O_WRONLY, 0, &e);
-	if (fd < 0 || p->in->c.fs->truncate(p->in->c.fs, fd, (off_t)off) != 0 || !fs_sync(p->in->c.fs, fd, &e))
-		log_warn("cannot cut the unfinished record off", kv_c("file", p->file->path));
+	if (fd < 0 || !fs_truncate(p->in->c.fs, fd, (off_t)off, &e) || !fs_sync(p->in->c.fs, fd, &e))
+		log_warn("cannot cut the unfinished record off", kv_err(&e));
 	if (fd >= 0) fs_close(p->in->c.fs, fd);
 }
 

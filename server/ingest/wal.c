@@ -165,9 +165,10 @@ bool wal_sync(struct wal *w, struct err *e) { return w->fd < 0 || fs_sync(w->fs,
  * sent but not acknowledged. */
 void wal_cut(struct wal *w)
 {
+	struct err e = ERR_INIT;
 	buf_clear(&w->small);
-	if (w->fd >= 0 && w->fs->truncate(w->fs, w->fd, (off_t)w->marked) != 0)
-		log_warn("cannot cut refused records off a write-ahead log file", kv_c("file", w->file->path));
+	if (w->fd >= 0 && !fs_truncate(w->fs, w->fd, (off_t)w->marked, &e))
+		log_warn("cannot cut refused records off a write-ahead log file", kv_err(&e));
 	w->size = w->marked;
 }
 
