@@ -3,8 +3,6 @@
 #include "pipeline/label_edits.h"
 #include "pipeline/stage.h"
 
-#include <stdlib.h>
-
 struct conf {
 	struct labels from; /* label → extracted name */
 };

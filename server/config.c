@@ -54,7 +54,7 @@ TABLE(server_table, "server",
 
 TABLE(common_filesystem_table, "common.storage.filesystem",
       ROW(STR, "chunks_directory", common.chunks_directory, "", "Where Loki keeps chunks; here the data directory lies beside it."),
-      ROW(STR, "rules_directory", common.rules_directory, "", "Where rule files are."));
+      NOTHING("rules_directory"));
 TABLE(common_storage_table, "common.storage", BLOCK("filesystem", common_filesystem_table), REFUSED("s3", NO_OBJECT_STORE),
       REFUSED("gcs", NO_OBJECT_STORE), REFUSED("azure", NO_OBJECT_STORE), REFUSED("swift", NO_OBJECT_STORE),
       REFUSED("alibabacloud", NO_OBJECT_STORE), REFUSED("bos", NO_OBJECT_STORE), REFUSED("cos", NO_OBJECT_STORE),

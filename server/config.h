@@ -24,7 +24,7 @@ struct config {
 	} server;
 	struct {
 		struct str path_prefix;
-		struct str chunks_directory, rules_directory;
+		struct str chunks_directory;
 		int64_t replication_factor;
 	} common;
 	struct {
