@@ -60,3 +60,13 @@ void label_edits_apply(struct label_edits *c, struct batch *b, struct entry *e, 
 	e->labels = s->to;
 	e->labels_own = false; /* shared from now on */
 }
+
+struct label_stage *label_stage_start(struct stage *s, size_t room)
+{
+	struct label_stage *st = s->state = ARENA_NEW(s->arena, struct label_stage);
+	st->cache = label_edits_new();
+	st->v = arena_zalloc(s->arena, room * sizeof *st->v);
+	return st;
+}
+
+void label_stage_fini(struct stage *s) { label_edits_free(((struct label_stage *)s->state)->cache); }

@@ -8,7 +8,7 @@
 #ifndef LARCH_PIPELINE_LABEL_EDITS_H
 #define LARCH_PIPELINE_LABEL_EDITS_H
 
-#include "pipeline/entry.h"
+#include "pipeline/stage.h"
 
 struct label_edit {
 	struct str name, value; /* borrowed until the batch is done */
@@ -22,5 +22,13 @@ void label_edits_free(struct label_edits *c);
 void label_edits_begin(struct label_edits *c);
 /* Sets and deletes in the order given. */
 void label_edits_apply(struct label_edits *c, struct batch *b, struct entry *e, const struct label_edit *v, size_t n);
+
+/* The state of a stage that does nothing but edit labels: the cache, and room for `room` edits (zeroed). */
+struct label_stage {
+	struct label_edits *cache;
+	struct label_edit *v;
+};
+struct label_stage *label_stage_start(struct stage *s, size_t room); /* becomes s->state */
+void label_stage_fini(struct stage *s);
 
 #endif

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* labelallow: removes all labels but these. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct conf_strs names;
-};
-struct state {
-	struct label_edits *cache;
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct conf *c = s->conf;
 	if (!c->names.n) return stage_refuse(body, NULL, e, "at least one label name must be given");
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
+	label_stage_start(s, 0);
 	return true;
 }
-
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
 
 static bool allowed(const struct conf *c, struct str name)
 {
@@ -34,7 +27,7 @@ static void run(struct stage *s, struct batch *b)
 	const struct label *of = NULL;
 	struct label_edit *v = NULL;
 	size_t n = 0, nof = 0;
-	struct state *st = s->state;
+	struct label_stage *st = s->state;
 	label_edits_begin(st->cache);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct labels *l = &b->v[i].labels;
@@ -66,7 +59,7 @@ const struct stage_type stage_labelallow = {
 	.conf = &table,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };

@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* labeldrop: removes the labels of these names. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct conf_strs names;
-};
-struct state {
-	struct label_edits *cache;
-	struct label_edit *v;
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct conf *c = s->conf;
 	if (!c->names.n) return stage_refuse(body, NULL, e, "at least one label name must be given");
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
-	st->v = arena_zalloc(s->arena, c->names.n * sizeof *st->v);
+	struct label_stage *st = label_stage_start(s, c->names.n);
 	for (size_t i = 0; i < c->names.n; i++) st->v[i] = (struct label_edit){.name = c->names.v[i], .del = true};
 	return true;
 }
 
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
-
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
-	struct state *st = s->state;
+	struct label_stage *st = s->state;
 	label_edits_begin(st->cache);
 	for (size_t i = 0; i < b->n; i++) label_edits_apply(st->cache, b, &b->v[i], st->v, c->names.n);
 }
@@ -47,7 +38,7 @@ const struct stage_type stage_labeldrop = {
 	.conf = &table,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };

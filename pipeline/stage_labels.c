@@ -1,32 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* labels: extracted values become labels. Missing, null and what is not UTF-8 leave the label alone; "" is set. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct labels from; /* label → extracted name */
-};
-struct state {
-	struct label_edits *cache;
-	struct label_edit *v; /* scratch: one per label */
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	struct conf *c = s->conf;
 	if (!stage_label_sources(body, &c->from, e)) return false;
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
-	st->v = arena_alloc(s->arena, c->from.n * sizeof *st->v);
+	label_stage_start(s, c->from.n);
 	return true;
 }
-
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
 
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
-	struct state *st = s->state;
+	struct label_stage *st = s->state;
 	label_edits_begin(st->cache);
 	for (size_t i = 0; i < b->n; i++) {
 		size_t n = 0;
@@ -57,7 +48,7 @@ const struct stage_type stage_labels = {
 	.conf = &table,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };

@@ -2,32 +2,23 @@
 /* structured_metadata: extracted values, else labels, are attached to the entry. A label that became metadata (named as
  * the source, with the value attached) is removed. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct labels from; /* metadata name → extracted name or label */
-};
-struct state {
-	struct label_edits *cache;
-	struct label_edit *v; /* scratch: one per name */
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	struct conf *c = s->conf;
 	if (!stage_label_sources(body, &c->from, e)) return false;
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
-	st->v = arena_alloc(s->arena, c->from.n * sizeof *st->v);
+	label_stage_start(s, c->from.n);
 	return true;
 }
-
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
 
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
-	struct state *st = s->state;
+	struct label_stage *st = s->state;
 	label_edits_begin(st->cache);
 	for (size_t i = 0; i < b->n; i++) {
 		struct entry *e = &b->v[i];
@@ -61,7 +52,7 @@ const struct stage_type stage_structured_metadata = {
 	.conf = &table,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };
@@ -71,7 +62,7 @@ const struct stage_type stage_non_indexed_labels = {
 	.conf = &table,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };

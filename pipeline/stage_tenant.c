@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tenant: sets the reserved label from which the client takes the tenant to push as. Empty sets nothing. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct str label, source, value; /* exactly one */
-};
-struct state {
-	struct label_edits *cache;
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
@@ -16,17 +12,14 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 	int given = (c->label.n > 0) + (c->source.n > 0) + (c->value.n > 0);
 	if (given == 0) return stage_refuse(body, NULL, e, "one of label, source or value must be set");
 	if (given > 1) return stage_refuse(body, NULL, e, "only one of label, source and value may be set");
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
+	label_stage_start(s, 0);
 	return true;
 }
-
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
 
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
-	struct state *st = s->state;
+	struct label_stage *st = s->state;
 	label_edits_begin(st->cache);
 	for (size_t i = 0; i < b->n; i++) {
 		struct entry *e = &b->v[i];
@@ -54,7 +47,7 @@ const struct stage_type stage_tenant = {
 	.doc = "Sets the tenant that the entry is pushed as.",
 	.conf = &table,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };
