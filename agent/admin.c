@@ -3,15 +3,19 @@
 
 #include "agent/stats.h"
 #include "common/httpd.h"
+#include "common/log.h"
 #include "common/units.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#define RETRY_NS UNITS_SEC /* between attempts at a port that is taken */
+
 struct admin {
 	struct admin_env env;
-	struct httpd *httpd;
+	struct httpd *httpd;      /* NULL while the port is taken */
+	struct loop_timer *again; /* runs out when it is to be tried again */
 	char *prefix, *address;
 	_Atomic bool ready;
 	pthread_mutex_t lock; /* guards stopping against posts */
@@ -186,27 +190,18 @@ void admin_set_ready(struct admin *a, bool ready)
 	if (a) atomic_store(&a->ready, ready);
 }
 
-uint16_t admin_port(const struct admin *a) { return httpd_port(a->httpd); }
-
 static void admin_free(struct admin *a)
 {
+	loop_timer_del(a->again);
 	pthread_mutex_destroy(&a->lock);
 	free(a->prefix);
 	free(a->address);
 	free(a);
 }
 
-struct admin *admin_start(const struct admin_env *env, struct err *e)
+static bool serve(struct admin *a, struct err *e)
 {
-	struct admin *a = mem_zalloc(sizeof *a);
-	const struct server_conf *s = env->conf;
-	struct str prefix = s->path_prefix;
-
-	while (prefix.n && prefix.p[prefix.n - 1] == '/') prefix.n--;
-	a->env = *env;
-	a->prefix = mem_strndup(prefix.p ? prefix.p : "", prefix.n);
-	a->address = mem_strndup(s->address.p ? s->address.p : "", s->address.n);
-	pthread_mutex_init(&a->lock, NULL);
+	const struct server_conf *s = a->env.conf;
 	struct httpd_config c = {.address = a->address,
 				 .port = (uint16_t)s->port,
 				 .prefix = a->prefix,
@@ -218,7 +213,40 @@ struct admin *admin_start(const struct admin_env *env, struct err *e)
 				 .idle_timeout_s = (int)(s->idle_timeout / UNITS_SEC),
 				 .done = on_done};
 	a->httpd = httpd_start(&c, e);
-	if (a->httpd) return a;
+	if (a->httpd) log_info("listening", kv_i("port", httpd_port(a->httpd)));
+	return a->httpd;
+}
+
+static void serve_again(void *ud)
+{
+	struct admin *a = ud;
+	struct err e = ERR_INIT;
+
+	if (serve(a, &e)) return;
+	log_warn("the agent's own page and metrics are still missing", kv_err(&e));
+	loop_timer_set(a->again, RETRY_NS);
+}
+
+struct admin *admin_start(const struct admin_env *env, struct err *e)
+{
+	struct admin *a = mem_zalloc(sizeof *a);
+	struct str prefix = env->conf->path_prefix;
+
+	while (prefix.n && prefix.p[prefix.n - 1] == '/') prefix.n--;
+	a->env = *env;
+	a->prefix = mem_strndup(prefix.p ? prefix.p : "", prefix.n);
+	a->address = mem_strndup(env->conf->address.p ? env->conf->address.p : "", env->conf->address.n);
+	pthread_mutex_init(&a->lock, NULL);
+	a->again = loop_timer_add(env->loop, -1, serve_again, a);
+	if (serve(a, e)) return a;
+	if (e->code == ERR_UNAVAILABLE) {
+		log_error("the agent's own page and metrics are missing until the port is free; logs are shipped "
+			  "(server.http_listen_port chooses another one)",
+			  kv_err(e));
+		*e = ERR_INIT;
+		loop_timer_set(a->again, RETRY_NS);
+		return a;
+	}
 	admin_free(a);
 	return NULL;
 }

@@ -4,7 +4,9 @@
  *
  * Handlers run on the server's workers and touch nothing of the agent's: readiness is an atomic, the
  * configuration's text is immutable, metrics are thread-safe, and targets are described on the loop's
- * thread, to which the request is posted. */
+ * thread, to which the request is posted.
+ * Shipping logs matters more than this page: while another process has the port, the agent works without it and
+ * tries again every second. */
 #ifndef LARCH_AGENT_ADMIN_H
 #define LARCH_AGENT_ADMIN_H
 
@@ -28,7 +30,6 @@ struct admin_env {
 
 struct admin *admin_start(const struct admin_env *env, struct err *e);
 void admin_set_ready(struct admin *a, bool ready); /* any thread */
-uint16_t admin_port(const struct admin *a);
 void admin_stop(struct admin *a); /* on the loop's thread, while describe() still works */
 
 #endif

@@ -592,9 +592,7 @@ static bool start_admin(struct agent *a, struct err *e)
 	if (a->conf->server.disable || a->opts.dry_run) return true;
 	promtail_print(a->conf, &a->config_text);
 	env.config = buf_cstr(&a->config_text);
-	if (!(a->admin = admin_start(&env, e))) return false;
-	log_info("listening", kv_i("port", admin_port(a->admin)));
-	return true;
+	return (a->admin = admin_start(&env, e));
 }
 
 static bool start_signals(struct agent *a, struct err *e)

@@ -34,8 +34,13 @@ static int listen_at(const struct addrinfo *a, bool both_families)
 	return fd;
 }
 
-/* The first address of that family that takes a listener; host NULL: every address. -1: *why says it. */
-static int listen_family(const char *host, uint16_t port, int family, const char **why)
+struct refusal {
+	const char *why; /* NULL: none yet */
+	bool taken;      /* somebody else has the port */
+};
+
+/* The first address of that family that takes a listener; host NULL: every address. -1: *r says why. */
+static int listen_family(const char *host, uint16_t port, int family, struct refusal *r)
 {
 	struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE},
 			*found = NULL;
@@ -45,12 +50,12 @@ static int listen_family(const char *host, uint16_t port, int family, const char
 	snprintf(service, sizeof service, "%u", port);
 	rc = getaddrinfo(host, service, &hints, &found);
 	if (rc) {
-		if (!*why) *why = gai_strerror(rc);
+		if (!r->why) r->why = gai_strerror(rc);
 		return -1;
 	}
 	for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
 		fd = listen_at(a, !host);
-		if (fd < 0) *why = strerrordesc_np(errno);
+		if (fd < 0) r->taken = errno == EADDRINUSE, r->why = strerrordesc_np(errno);
 	}
 	freeaddrinfo(found);
 	return fd;
@@ -60,21 +65,21 @@ int net_listen(const char *address, uint16_t port, struct err *e)
 {
 	struct str name = str_c(address ? address : "");
 	char host[NI_MAXHOST];
-	const char *why = NULL;
+	struct refusal r = {0};
 	int fd;
 
 	if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']') name = str_sub(name, 1, name.n - 1);
 	snprintf(host, sizeof host, "%.*s", STR_ARG(name));
 	if (name.n) {
-		fd = listen_family(host, port, AF_INET, &why);
-		if (fd < 0) fd = listen_family(host, port, AF_INET6, &why);
+		fd = listen_family(host, port, AF_INET, &r);
+		if (fd < 0) fd = listen_family(host, port, AF_INET6, &r);
 	} else {
-		fd = listen_family(NULL, port, AF_INET6, &why);
-		if (fd < 0) fd = listen_family(NULL, port, AF_INET, &why);
+		fd = listen_family(NULL, port, AF_INET6, &r);
+		if (fd < 0) fd = listen_family(NULL, port, AF_INET, &r);
 	}
 	if (fd < 0)
-		err_set(e, ERR_IO, "cannot listen on %s:%u: %s", address ? address : "", port,
-			why ? why : "no address");
+		err_set(e, r.taken ? ERR_UNAVAILABLE : ERR_IO, "cannot listen on %s:%u: %s", address ? address : "",
+			port, r.why ? r.why : "no address");
 	return fd;
 }
 

@@ -11,7 +11,7 @@
 
 #define NET_TEXT 64 /* enough for "[v6 address]:port" */
 
-/* A non-blocking listening socket; -1: failed. address: "" is every address of both families where the kernel
+/* A non-blocking listening socket; -1: failed, ERR_UNAVAILABLE when the port is taken. address: "" is every address of both families where the kernel
  * has both; an IPv4 or IPv6 address (brackets allowed); or a host name, of whose addresses one is taken, IPv4
  * preferred, as Go does. port 0: any. Accepted sockets have TCP keep-alive on. */
 int net_listen(const char *address, uint16_t port, struct err *e);

@@ -94,6 +94,22 @@ def test_metrics_of_pipelines(env):
 
 
 @short
+def test_ships_while_its_port_is_taken(env):
+    sink = Sink(env)
+    env.write("in/a.log", "one\ntwo\n")
+    agent = env.agent(sink.url, config=METRICS, start=False)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", agent.port))
+        other.listen()
+        agent.start()
+        env.wait_for(lambda: sink.count() == 2)
+        assert "Address already in use" in agent.log(), agent.log()
+    agent.wait_ready()
+    assert agent.metric("promtail_custom_words_total") == 2
+
+
+@short
 def test_dry_run_and_inspect(env):
     file = env.write("agent.yaml", PIPELINE)
     done = env.run("larch-agent", f"-config.file={file}", "-stdin", "-dry-run", "-inspect", stdin="INFO hello\nnothing\n")

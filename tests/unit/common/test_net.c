@@ -69,7 +69,7 @@ static void says_why_not(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(net_listen("127.0.0.1", net_port(fd), &e), -1);
-	assert_int_equal(e.code, ERR_IO);
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
 	assert_true(str_ends(str_c(e.msg), STR(": Address already in use")));
 	assert_int_equal(net_listen("not a host", 80, &e), -1);
 	assert_true(str_starts(str_c(e.msg), STR("cannot listen on not a host:80: ")));
