@@ -54,6 +54,7 @@ extern const struct api_table api_detect_table; /* detected_labels, detected_fie
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
+extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 
 /* Every family's routes in one array on the heap; *n: how many. */

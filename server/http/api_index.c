@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a selection costs, and who writes how much: index/stats and index/volume, exact rather than by chunk. */
+/* What a selection costs, and who writes how much: index/stats, index/shards and index/volume, exact rather than by
+ * chunk. */
 #include "common/units.h"
 #include "server/exec/labelsets.h"
 #include "server/http/api_query.h"
@@ -9,31 +10,92 @@
 
 /* ---- stats ---- */
 
+/* Of what the parameter `query` selects, over all tenants. */
+static bool sum_stats(struct api_read *a, struct reader_stats *sum)
+{
+	struct logql *q = logql_parse_matchers(&a->arena, api_arg(a->req, "query"), &a->err);
+	bool ok = q != NULL;
+	for (size_t i = 0; ok && i < a->n_sources; i++) {
+		const struct selector *s = &q->root->log->selector;
+		struct reader_stats one = {0};
+		ok = snapshot_stats(a->sources[i].snap, s->v, s->n, a->start, a->end, &one, &a->err);
+		sum->streams += one.streams;
+		sum->chunks += one.chunks;
+		sum->bytes += one.bytes;
+		sum->entries += one.entries;
+	}
+	logql_free(q);
+	return ok;
+}
+
+static void print_stats(struct buf *b, const struct reader_stats *st)
+{
+	buf_printf(b, "{\"streams\":%llu,\"chunks\":%llu,\"bytes\":%llu,\"entries\":%llu}",
+		   (unsigned long long)st->streams, (unsigned long long)st->chunks, (unsigned long long)st->bytes,
+		   (unsigned long long)st->entries);
+}
+
 static void get_stats(struct httpd_req *r, void *ctx)
 {
 	struct api_read a;
 	struct reader_stats st = {0};
 	struct buf b = {0};
 	if (!api_read_open(&a, r, ctx)) return;
-	struct logql *q = logql_parse_matchers(&a.arena, api_arg(r, "query"), &a.err);
-	bool ok = q != NULL;
-	for (size_t i = 0; ok && i < a.n_sources; i++) {
-		const struct selector *s = &q->root->log->selector;
-		struct reader_stats one = {0};
-		ok = snapshot_stats(a.sources[i].snap, s->v, s->n, a.start, a.end, &one, &a.err);
-		st.streams += one.streams;
-		st.chunks += one.chunks;
-		st.bytes += one.bytes;
-		st.entries += one.entries;
-	}
-	logql_free(q);
-	if (!ok) {
+	if (!sum_stats(&a, &st)) {
 		api_read_fail(&a);
 		return;
 	}
-	buf_printf(&b, "{\"streams\":%llu,\"chunks\":%llu,\"bytes\":%llu,\"entries\":%llu}\n",
-		   (unsigned long long)st.streams, (unsigned long long)st.chunks, (unsigned long long)st.bytes,
-		   (unsigned long long)st.entries);
+	print_stats(&b, &st);
+	buf_ch(&b, '\n');
+	api_read_reply(&a, &b);
+}
+
+/* ---- shards: ranges of stream hashes, a power of two of them, each with its share of the bytes ---- */
+
+#define SHARDS_MAX 1024u
+
+static bool shard_count(struct api_read *a, const struct reader_stats *st, uint64_t *n)
+{
+	struct str text = api_arg(a->req, "targetBytesPerShard");
+	uint64_t target;
+	if (!text.n) return err_set(&a->err, ERR_INVALID, "missing targetBytesPerShard");
+	if (!units_bytes_human(text, &target, &a->err)) return false;
+	if (!target) return err_set(&a->err, ERR_INVALID, "targetBytesPerShard must be a positive value");
+	while (*n < SHARDS_MAX && st->bytes / *n > target) *n *= 2;
+	return true;
+}
+
+/* The i-th of n whole parts of a sum. */
+static uint64_t part(uint64_t sum, uint64_t n, uint64_t i) { return sum / n + (i < sum % n); }
+
+static void get_shards(struct httpd_req *r, void *ctx)
+{
+	struct api_read a;
+	struct reader_stats st = {0};
+	struct buf b = {0};
+	uint64_t n = 1;
+	if (!api_read_open(&a, r, ctx)) return;
+	if (!sum_stats(&a, &st) || !shard_count(&a, &st, &n)) {
+		api_read_fail(&a);
+		return;
+	}
+	uint64_t width = UINT64_MAX / n + (n > 1);
+	for (uint64_t i = 0; i < n; i++) {
+		struct reader_stats share = {
+			.streams = part(st.streams, n, i),
+			.chunks = part(st.chunks, n, i),
+			.entries = part(st.entries, n, i),
+			.bytes = part(st.bytes, n, i),
+		};
+		buf_printf(&b, "%s{\"bounds\":{\"min\":%llu,\"max\":%llu},\"stats\":", i ? "," : "{\"shards\":[",
+			   (unsigned long long)(i * width),
+			   (unsigned long long)(i + 1 < n ? (i + 1) * width - 1 : UINT64_MAX));
+		print_stats(&b, &share);
+		buf_ch(&b, '}');
+	}
+	buf_c(&b, "],\"statistics\":");
+	respond_stats(&b, &(struct exec_stats){0});
+	buf_c(&b, ",\"chunkGroups\":null}");
 	api_read_reply(&a, &b);
 }
 
@@ -248,6 +310,10 @@ static void get_volume_range(struct httpd_req *r, void *ctx) { volume_with(r, ct
 
 static const struct httpd_route routes[] = {
 	{.methods = "GET POST", .path = "/loki/api/v1/index/stats", .fn = get_stats, .name = "loki_api_v1_index_stats"},
+	{.methods = "GET POST",
+	 .path = "/loki/api/v1/index/shards",
+	 .fn = get_shards,
+	 .name = "loki_api_v1_index_shards"},
 	{.methods = "GET POST",
 	 .path = "/loki/api/v1/index/volume",
 	 .fn = get_volume,

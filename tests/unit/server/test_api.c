@@ -227,8 +227,8 @@ static int teardown(void **state)
 
 static httpd_handler *route(const char *path)
 {
-	const struct api_table *tables[] = {&api_query_table, &api_labels_table, &api_index_table, &api_detect_table,
-					    &api_legacy_table};
+	const struct api_table *tables[] = {&api_query_table,  &api_labels_table, &api_index_table,
+					    &api_detect_table, &api_legacy_table, &api_rules_table};
 	for (size_t i = 0; i < COUNT(tables); i++)
 		for (size_t k = 0; k < tables[i]->n; k++)
 			if (strcmp(tables[i]->v[k].path, path) == 0) return tables[i]->v[k].fn;
@@ -342,6 +342,17 @@ static void labels_and_series(void **state)
 	CALLS(v);
 }
 
+static void no_rules(void **state)
+{
+	(void)state;
+#define NONE(list) "{\"status\":\"success\",\"data\":{\"" list "\":[]},\"errorType\":\"\",\"error\":\"\"}"
+	static const struct call v[] = {
+		{"/prometheus/api/v1/rules", 0, 0, "", 200, NONE("groups")},
+		{"/prometheus/api/v1/alerts", 0, 0, "", 200, NONE("alerts")},
+	};
+	CALLS(v);
+}
+
 static void index_of_data(void **state)
 {
 	(void)state;
@@ -349,6 +360,18 @@ static void index_of_data(void **state)
 	static const struct call v[] = {
 		{L "index/stats", 0, 0, "query={app=\"x\"}", 200,
 		 "{\"streams\":0,\"chunks\":0,\"bytes\":35,\"entries\":2}\n"},
+		{L "index/shards", 0, 0, "query={app=\"x\"}", 400, "missing targetBytesPerShard"},
+		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=0", 400,
+		 "targetBytesPerShard must be a positive value"},
+		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=1KB", 200,
+		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":18446744073709551615},\"stats\":{\"streams\":0,"
+		 "\"chunks\":0,"
+		 "\"bytes\":35,\"entries\":2}}],\"statistics\":{…"},
+		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=20B", 200,
+		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":9223372036854775807},\"stats\":{\"streams\":0,\"chunks\":"
+		 "0,"
+		 "\"bytes\":18,\"entries\":1}},{\"bounds\":{\"min\":9223372036854775808,\"max\":18446744073709551615},"
+		 "…"},
 		{L "index/volume", 0, 0, "query={bad", 400, "parse error …"},
 		{L "index/volume", 0, 0, "query={app!=\"\"}", 200,
 		 VECTOR "{\"metric\":{\"app\":\"x\"},\"value\":[100,\"35\"]},{\"metric\":{\"app\":\"y\"},\"value\":["
@@ -415,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(queries, setup, teardown),
 		cmocka_unit_test_setup_teardown(categories, setup, teardown),
 		cmocka_unit_test_setup_teardown(labels_and_series, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_of_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(detection, setup, teardown),
 	};
