@@ -28,7 +28,8 @@ struct object_ops {
 	bool (*append)(struct object_upload *, struct str piece, struct err *e);
 	bool (*commit)(struct object_upload *, bool if_absent, struct err *e); /* frees; lost the race: ERR_EXISTS */
 	void (*abort)(struct object_upload *);                                 /* frees */
-	/* n bytes from off on, appended to out; fewer there: ERR_CORRUPT; absent: ERR_NOT_FOUND. */
+	/* What there is of n bytes from off on, appended to out: fewer only where the object ends. Absent:
+	 * ERR_NOT_FOUND. */
 	bool (*get)(struct object_store *, struct str name, uint64_t off, size_t n, struct buf *out, struct err *e);
 	bool (*read)(struct object_store *, struct str name, size_t max, struct buf *out, struct err *e); /* whole */
 	/* In byte order of the names. */
@@ -43,11 +44,9 @@ struct object_store {
 
 bool object_put(struct object_store *s, struct str name, struct str data, bool if_absent, struct err *e);
 
-static inline bool object_get(struct object_store *s, struct str name, uint64_t off, size_t n, struct buf *out,
-			      struct err *e)
-{
-	return s->ops->get(s, name, off, n, out, e);
-}
+/* n bytes from off on, appended to out; fewer there: ERR_CORRUPT, and out is as it was. */
+bool object_get(struct object_store *s, struct str name, uint64_t off, size_t n, struct buf *out, struct err *e);
+
 static inline bool object_read(struct object_store *s, struct str name, size_t max, struct buf *out, struct err *e)
 {
 	return s->ops->read(s, name, max, out, e);

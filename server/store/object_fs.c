@@ -36,6 +36,17 @@ bool object_put(struct object_store *s, struct str name, struct str data, bool i
 	return s->ops->commit(u, if_absent, e);
 }
 
+bool object_get(struct object_store *s, struct str name, uint64_t off, size_t n, struct buf *out, struct err *e)
+{
+	size_t at = out->n;
+	if (!s->ops->get(s, name, off, n, out, e)) return false;
+	if (out->n - at == n) return true;
+	err_set(e, ERR_CORRUPT, "object %.*s is cut off: %zu of %zu bytes at offset %llu", STR_ARG(name), out->n - at,
+		n, (unsigned long long)off);
+	out->n = at;
+	return false;
+}
+
 static char *path_of(struct object_fs *s, struct str name)
 {
 	struct buf b = {0};
@@ -115,8 +126,12 @@ static bool fs_get(struct object_store *base, struct str name, uint64_t off, siz
 	struct object_fs *s = (struct object_fs *)base;
 	char *path = path_of(s, name);
 	int fd = fs_open(s->fs, path, O_RDONLY, 0, e);
+	struct stat st;
 	bool ok = fd >= 0;
 	if (ok) {
+		uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+		uint64_t left = off < size ? size - off : 0;
+		if (n > left) n = (size_t)left;
 		buf_reserve(out, n);
 		ok = fs_pread(s->fs, fd, out->p + out->n, n, (off_t)off, e);
 		if (ok)

@@ -337,6 +337,7 @@ struct store *store_open(const struct store_config *c, struct err *e)
 	struct store *s = mem_zalloc(sizeof *s);
 	struct buf objects = {0};
 	s->c = *c;
+	s->objects = c->objects;
 	s->dir = mem_strdup(c->dir);
 	s->lock = -1;
 	pthread_mutex_init(&s->mu, NULL);
@@ -352,7 +353,7 @@ struct store *store_open(const struct store_config *c, struct err *e)
 				"); stop it or choose another directory",
 				c->dir, c->dir);
 	}
-	if (ok) {
+	if (ok && !s->objects) {
 		fs_path(&objects, c->dir, "store");
 		s->objects = object_fs_open(c->fs, objects.p, e);
 		buf_free(&objects);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* store: every tenant's entries: heads that ingest fills, segments, and the catalogs that name them.
  *
- * One process owns a data directory (a lock file in it); objects live below DIR/store, one directory a tenant.
+ * One process owns a data directory (a lock file in it); objects live where store_config says, one directory a tenant.
  * A flush turns a head into segments and swaps them in one step: a snapshot sees either the head or its
  * segments, never both or neither. Reading goes through reader.h only.
  * Locks, in order: the store's (table of tenants), then one tenant's (heads, segment list); neither is held
@@ -22,8 +22,10 @@ struct store_config {
 	const char *dir; /* the data directory; made when absent */
 	struct fs *fs;
 	struct clock *clock;
-	size_t cache_bytes;      /* budget of the block cache; 0: 64 MiB */
-	int64_t orphan_grace_ns; /* objects that no catalog names are removed when older; 0: one hour */
+	struct object_store *objects; /* freed by the store, also when it cannot be opened; NULL: files in dir/store */
+	bool remote;                  /* objects may be out of reach for a while, and other processes may use them */
+	size_t cache_bytes;           /* budget of the block cache; 0: 64 MiB */
+	int64_t orphan_grace_ns;      /* objects that no catalog names are removed when older; 0: one hour */
 };
 
 /* Takes the lock, reads every catalog (progress in the log), sweeps orphans. */
