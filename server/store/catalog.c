@@ -5,106 +5,10 @@
 
 #include <stdlib.h>
 
-static const char magic[9] = "LARCHCAT";
-
-enum { REC_ADD = 1, REC_REMOVE = 2, REC_COVER = 3 };
-
-#define HEADER 32 /* bytes before the records */
-
-static void put_record(struct buf *out, uint8_t kind, struct buf *body)
-{
-	buf_u8(out, kind);
-	buf_lpstr(out, buf_view(body));
-	buf_clear(body);
-}
-
-void catalog_entry_encode(const struct catalog_entry *c, struct buf *out)
-{
-	size_t at = out->n;
-	struct buf b = {0}, body = {0};
-	for (size_t i = 0; i < c->nadded; i++) {
-		const struct catalog_segment *s = &c->added[i];
-		buf_lpstr(&b, s->name);
-		uint64_t v[] = {s->size, s->rows, s->bytes, s->streams, s->order};
-		for (size_t k = 0; k < sizeof v / sizeof v[0]; k++) buf_varint(&b, v[k]);
-		buf_zigzag(&b, s->min_ts);
-		buf_zigzag(&b, s->max_ts);
-		put_record(&body, REC_ADD, &b);
-	}
-	for (size_t i = 0; i < c->nremoved; i++) {
-		buf_lpstr(&b, c->removed[i]);
-		put_record(&body, REC_REMOVE, &b);
-	}
-	for (size_t i = 0; i < c->ncovers; i++) {
-		buf_le64(&b, c->covers[i].writer);
-		buf_le64(&b, c->covers[i].lo);
-		buf_le64(&b, c->covers[i].hi);
-		put_record(&body, REC_COVER, &b);
-	}
-	buf_add(out, magic, 8);
-	buf_le32(out, CATALOG_VERSION);
-	buf_le32(out, (uint32_t)body.n);
-	buf_le64(out, c->number);
-	buf_le64(out, (uint64_t)c->created);
-	buf_str(out, buf_view(&body));
-	buf_le64(out, str_hash(str_from(buf_view(out), at)));
-	buf_free(&b);
-	buf_free(&body);
-}
-
-static bool read_added(struct str s, struct arena *a, struct catalog_entry *c, size_t *cap)
-{
-	struct catalog_segment *g = ARENA_PUSH(a, c->added, c->nadded, *cap);
-	*g = (struct catalog_segment){0};
-	uint64_t *v[] = {&g->size, &g->rows, &g->bytes, &g->streams, &g->order};
-	bool ok = rd_lpstr(&s, &g->name);
-	for (size_t k = 0; k < sizeof v / sizeof v[0]; k++) ok = ok && rd_varint(&s, v[k]);
-	return ok && rd_zigzag(&s, &g->min_ts) && rd_zigzag(&s, &g->max_ts) && s.n == 0;
-}
-
-static bool read_record(struct str *s, struct arena *a, struct catalog_entry *c, size_t cap[3])
-{
-	uint8_t kind;
-	struct str b;
-	if (!rd_u8(s, &kind) || !rd_lpstr(s, &b)) return false;
-	if (kind == REC_ADD) return read_added(b, a, c, &cap[0]);
-	if (kind == REC_REMOVE) {
-		struct str *r = ARENA_PUSH(a, c->removed, c->nremoved, cap[1]);
-		return rd_lpstr(&b, r) && b.n == 0;
-	}
-	if (kind != REC_COVER) return false;
-	struct wal_range *r = ARENA_PUSH(a, c->covers, c->ncovers, cap[2]);
-	return rd_le64(&b, &r->writer) && rd_le64(&b, &r->lo) && rd_le64(&b, &r->hi) && b.n == 0;
-}
-
-bool catalog_entry_decode(struct str bytes, struct arena *a, struct catalog_entry *c, struct err *e)
-{
-	uint32_t version, n;
-	uint64_t created, sum;
-	size_t cap[3] = {0};
-	*c = (struct catalog_entry){0};
-	if (bytes.n < HEADER + 8 || memcmp(bytes.p, magic, 8) != 0)
-		return err_set(e, ERR_CORRUPT, "not a catalog entry");
-	struct str s = str_from(bytes, 8), tail = str_from(bytes, bytes.n - 8);
-	rd_le32(&s, &version), rd_le32(&s, &n), rd_le64(&s, &c->number), rd_le64(&s, &created), rd_le64(&tail, &sum);
-	c->created = (int64_t)created;
-	if (version != CATALOG_VERSION)
-		return err_set(e, ERR_CORRUPT, "catalog entry of version %u; this program reads version %u", version,
-			       CATALOG_VERSION);
-	if (n != bytes.n - HEADER - 8 || sum != str_hash(str_sub(bytes, 0, bytes.n - 8)))
-		return err_set(e, ERR_CORRUPT, "damaged catalog entry (%zu bytes): checksum does not match", bytes.n);
-	s.n -= 8;
-	while (s.n) {
-		if (!read_record(&s, a, c, cap))
-			return err_set(e, ERR_CORRUPT, "catalog entry %llu: unreadable record",
-				       (unsigned long long)c->number);
-	}
-	return true;
-}
-
 void catalog_init(struct catalog *c, struct object_store *o, struct str dir)
 {
 	*c = (struct catalog){.objects = o, .dir = mem_strndup(dir.p, dir.n), .next = 1};
+	pthread_mutex_init(&c->io, NULL);
 	pthread_mutex_init(&c->mu, NULL);
 }
 
@@ -112,6 +16,7 @@ void catalog_fini(struct catalog *c)
 {
 	free(c->dir);
 	free(c->covers);
+	pthread_mutex_destroy(&c->io);
 	pthread_mutex_destroy(&c->mu);
 }
 
@@ -155,33 +60,53 @@ static void entry_name(const struct catalog *c, uint64_t number, struct buf *out
 	buf_printf(out, "%s%016llx", c->dir, (unsigned long long)number);
 }
 
-/* Reads one entry. *gone: there is none of this number. A damaged one counts as read. */
-static bool read_entry(struct catalog *c, uint64_t number, bool *gone, catalog_apply_fn *apply, void *ud, struct err *e)
+/* What cannot be used is logged and counted; *e says why. */
+static void skip_damaged(struct catalog *c, struct str name, const struct err *e)
 {
-	struct buf name = {0}, bytes = {0};
+	log_error("catalog entry is damaged and skipped; what only it names is missing", kv_str("object", name),
+		  kv_err(e));
+	c->damaged++;
+}
+
+/* Applies one entry. A damaged one counts as applied. */
+static bool take_entry(struct catalog *c, struct str name, uint64_t number, struct str bytes, catalog_apply_fn *apply,
+		       void *ud, struct err *e)
+{
 	struct catalog_entry n;
 	struct arena a;
 	arena_init(&a, 0);
+	bool ok = catalog_entry_decode(bytes, &a, &n, e);
+	if (ok && (n.number != number || n.whole))
+		ok = err_set(e, ERR_CORRUPT, "catalog entry has another number inside");
+	if (ok) apply_entry(c, &n, apply, ud);
+	if (!ok && e->code == ERR_CORRUPT) {
+		skip_damaged(c, name, e);
+		*e = ERR_INIT;
+		ok = true;
+	}
+	arena_free(&a);
+	return ok || err_wrap(e, "%.*s", STR_ARG(name));
+}
+
+/* Reads one entry and applies it, unless it is `own`, which the caller is about to make: *made. ERR_NOT_FOUND: there
+ * is none of this number. */
+static bool read_entry(struct catalog *c, uint64_t number, struct str own, bool *made, catalog_apply_fn *apply,
+		       void *ud, struct err *e)
+{
+	struct buf name = {0}, bytes = {0};
 	entry_name(c, number, &name);
-	*gone = false;
 	bool ok = object_read(c->objects, buf_view(&name), CATALOG_ENTRY_MAX, &bytes, e);
-	if (!ok && e->code == ERR_NOT_FOUND) {
-		*gone = true;
-	} else if (ok || e->code == ERR_TOO_LARGE) {
-		if (ok && catalog_entry_decode(buf_view(&bytes), &a, &n, e) && n.number == number) {
-			apply_entry(c, &n, apply, ud);
-		} else {
-			if (e->code == ERR_NONE) err_set(e, ERR_CORRUPT, "catalog entry has another number inside");
-			log_error("catalog entry is damaged and skipped; what only it names is missing",
-				  kv_str("object", buf_view(&name)), kv_err(e));
-			*e = ERR_INIT;
-			c->damaged++;
-		}
+	if (ok && own.n && str_eq(own, buf_view(&bytes))) {
+		*made = true;
+	} else if (ok) {
+		ok = take_entry(c, buf_view(&name), number, buf_view(&bytes), apply, ud, e);
+	} else if (e->code == ERR_TOO_LARGE) {
+		skip_damaged(c, buf_view(&name), e);
+		*e = ERR_INIT;
 		ok = true;
 	}
 	buf_free(&name);
 	buf_free(&bytes);
-	arena_free(&a);
 	return ok;
 }
 
@@ -214,51 +139,90 @@ static bool add_number(void *ud, const struct object_info *o)
 
 bool catalog_read(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
 {
+	pthread_mutex_lock(&c->io);
 	struct numbers l = {.from = c->next};
 	bool ok = object_list(c->objects, str_c(c->dir), add_number, &l, e);
 	for (size_t i = 0; ok && i < l.n; i++) { /* listed in name order, which is number order */
-		bool gone;
-		ok = read_entry(c, l.v[i], &gone, apply, ud, e);
-		if (!ok && gone) {
+		ok = read_entry(c, l.v[i], STR_NULL, NULL, apply, ud, e);
+		if (!ok && e->code == ERR_NOT_FOUND) {
 			ok = true;
 			*e = ERR_INIT;
 		}
 		if (ok) c->next = l.v[i] + 1;
 	}
+	pthread_mutex_unlock(&c->io);
 	free(l.v);
 	return ok;
 }
 
-bool catalog_append(struct catalog *c, struct catalog_entry *n, catalog_apply_fn *apply, void *ud, struct err *e)
+/* What carries the entry's own number and time gets them. */
+struct stamps {
+	bool *order, *number, *at; /* is it to be filled in? by segment, delete request, removal */
+};
+
+static void stamps_init(struct stamps *s, const struct catalog_entry *n)
+{
+	s->order = mem_zalloc(n->nadded + n->ndeletes + n->nremoved + 1);
+	s->number = s->order + n->nadded;
+	s->at = s->number + n->ndeletes;
+	for (size_t i = 0; i < n->nadded; i++) s->order[i] = n->added[i].order == 0;
+	for (size_t i = 0; i < n->ndeletes; i++) s->number[i] = n->deletes[i].number == 0;
+	for (size_t i = 0; i < n->nremoved; i++) s->at[i] = n->removed[i].at == 0;
+}
+
+static void stamp(const struct stamps *s, struct catalog_entry *n, uint64_t number, int64_t created)
+{
+	for (size_t i = 0; i < n->nadded; i++) {
+		if (s->order[i]) n->added[i].order = number;
+	}
+	for (size_t i = 0; i < n->ndeletes; i++) {
+		if (s->number[i]) n->deletes[i].number = number;
+	}
+	for (size_t i = 0; i < n->nremoved; i++) {
+		if (s->at[i]) n->removed[i].at = created;
+	}
+}
+
+/* Under the lock. */
+static bool append(struct catalog *c, struct catalog_entry *n, const struct stamps *stamps, catalog_still_fn *still,
+		   catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	struct buf name = {0}, bytes = {0};
-	bool *ours = mem_zalloc(n->nadded + 1);
-	for (size_t i = 0; i < n->nadded; i++) ours[i] = n->added[i].order == 0;
-	bool ok;
+	bool ok, made = false;
 	for (;;) {
+		ok = !still || still(ud, e);
+		if (!ok) break;
 		n->number = c->next;
-		for (size_t i = 0; i < n->nadded; i++) {
-			if (ours[i]) n->added[i].order = n->number;
-		}
+		stamp(stamps, n, n->number, n->created);
 		buf_clear(&bytes);
 		catalog_entry_encode(n, &bytes);
 		entry_name(c, n->number, &name);
 		ok = object_put(c->objects, buf_view(&name), buf_view(&bytes), true, e);
 		if (ok || e->code != ERR_EXISTS) break;
-		bool gone;
 		*e = ERR_INIT;
-		if (!read_entry(c, c->next, &gone, apply, ud, e)) break;
+		ok = read_entry(c, c->next, buf_view(&bytes), &made, apply, ud, e);
+		if (!ok || made) break;
 		c->next++;
 	}
 	if (ok) {
 		c->next++;
 		apply_entry(c, n, apply, ud);
+	} else {
+		stamp(stamps, n, 0, 0);
 	}
-	for (size_t i = 0; !ok && i < n->nadded; i++) {
-		if (ours[i]) n->added[i].order = 0;
-	}
-	free(ours);
 	buf_free(&name);
 	buf_free(&bytes);
+	return ok;
+}
+
+bool catalog_append(struct catalog *c, struct catalog_entry *n, catalog_still_fn *still, catalog_apply_fn *apply,
+		    void *ud, struct err *e)
+{
+	struct stamps stamps;
+	stamps_init(&stamps, n);
+	pthread_mutex_lock(&c->io);
+	bool ok = append(c, n, &stamps, still, apply, ud, e);
+	pthread_mutex_unlock(&c->io);
+	free(stamps.order);
 	return ok;
 }

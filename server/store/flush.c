@@ -15,7 +15,7 @@ struct store_flush {
 	struct wal_range *covers;
 	size_t ncovers;
 	struct arena arena;
-	bool written; /* the segments are there; only the catalog is missing */
+	bool written;                  /* the segments are there; only the catalog is missing */
 	struct catalog_segment *added; /* by day */
 	size_t nadded, cap_added;
 	/* scratch */
@@ -139,7 +139,7 @@ static bool write_segment(struct store_flush *f, int64_t day, struct err *e)
 	}
 	struct segwrite_result r;
 	if (!segwrite_finish(w, f->covers, f->ncovers, &r, e)) return false;
-	struct catalog_segment c = {name, r.size, r.rows, r.bytes, r.streams, 0, r.min_ts, r.max_ts};
+	struct catalog_segment c = {name, r.size, r.rows, r.bytes, r.streams, 0, r.min_ts, r.max_ts, f->h->floor};
 	*ARENA_PUSH(&f->arena, f->added, f->nadded, f->cap_added) = c;
 	return true;
 }
@@ -161,17 +161,6 @@ static bool write_segments(struct store_flush *f, struct err *e)
 	return ok;
 }
 
-struct commit {
-	struct store_flush *f;
-	const struct catalog_entry *own;
-};
-
-static void apply(void *ud, const struct catalog_entry *c)
-{
-	struct commit *m = ud;
-	tenant_apply_entry(m->f->t, c, c == m->own ? m->f->h : NULL);
-}
-
 bool store_flush_run(struct store_flush *f, struct store_flush_result *out, struct err *e)
 {
 	if (!f->written && !write_segments(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
@@ -181,9 +170,7 @@ bool store_flush_run(struct store_flush *f, struct store_flush_result *out, stru
 				  .nadded = f->nadded,
 				  .covers = f->covers,
 				  .ncovers = f->ncovers};
-	struct commit m = {f, &n};
-	if (!catalog_append(&f->t->catalog, &n, apply, &m, e))
-		return err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(f->t->name));
+	if (!tenant_append(f->t, &n, f->h, NULL, NULL, e)) return false;
 	*out = (struct store_flush_result){.segments = f->nadded};
 	for (size_t i = 0; i < f->nadded; i++) {
 		out->size += f->added[i].size;

@@ -68,6 +68,7 @@ struct head {
 	size_t nadopted, cap_adopted, adopted_bytes;
 	uint64_t rows, bytes; /* bytes: of lines */
 	int64_t min_ts, max_ts;
+	uint64_t floor;        /* number of the newest delete request that was known when it was opened */
 	struct budget *budget; /* may be NULL */
 	size_t charged;        /* bytes taken from it */
 };

@@ -19,6 +19,8 @@ struct object_info {
 };
 typedef bool object_list_fn(void *ud, const struct object_info *o); /* false: stop */
 
+typedef bool object_dir_fn(void *ud, struct str name);              /* false: stop */
+
 struct object_store;
 struct object_upload;
 
@@ -34,6 +36,9 @@ struct object_ops {
 	bool (*read)(struct object_store *, struct str name, size_t max, struct buf *out, struct err *e); /* whole */
 	/* In byte order of the names. */
 	bool (*list)(struct object_store *, struct str prefix, object_list_fn *fn, void *ud, struct err *e);
+	/* The distinct first parts of names behind the prefix ("" or ending in '/') that have a further part, in order:
+	 * S3's common prefixes, without the '/'. */
+	bool (*dirs)(struct object_store *, struct str prefix, object_dir_fn *fn, void *ud, struct err *e);
 	bool (*remove)(struct object_store *, struct str name, struct err *e); /* absent is no error */
 	void (*free)(struct object_store *);
 };
@@ -54,6 +59,10 @@ static inline bool object_read(struct object_store *s, struct str name, size_t m
 static inline bool object_list(struct object_store *s, struct str prefix, object_list_fn *fn, void *ud, struct err *e)
 {
 	return s->ops->list(s, prefix, fn, ud, e);
+}
+static inline bool object_dirs(struct object_store *s, struct str prefix, object_dir_fn *fn, void *ud, struct err *e)
+{
+	return s->ops->dirs(s, prefix, fn, ud, e);
 }
 static inline bool object_remove(struct object_store *s, struct str name, struct err *e)
 {

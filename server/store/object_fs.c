@@ -202,6 +202,25 @@ static bool fs_list_objects(struct object_store *base, struct str prefix, object
 	return ok;
 }
 
+static bool fs_dirs(struct object_store *base, struct str prefix, object_dir_fn *fn, void *ud, struct err *e)
+{
+	struct object_fs *s = (struct object_fs *)base;
+	struct fs_list l = {0};
+	struct buf path = {0};
+	struct stat st;
+	char *dir = path_of(s, prefix);
+	bool ok = (stat(dir, &st) != 0 && errno == ENOENT) || fs_list(dir, &l, e);
+	for (size_t i = 0; ok && i < l.n; i++) {
+		if (str_eqc(str_c(l.v[i]), TMP_DIR)) continue;
+		fs_path(&path, dir, l.v[i]);
+		if (stat(path.p, &st) == 0 && S_ISDIR(st.st_mode) && !fn(ud, str_c(l.v[i]))) break;
+	}
+	fs_list_free(&l);
+	buf_free(&path);
+	free(dir);
+	return ok;
+}
+
 static bool fs_remove(struct object_store *base, struct str name, struct err *e)
 {
 	struct object_fs *s = (struct object_fs *)base;
@@ -226,6 +245,7 @@ static const struct object_ops ops = {
 	.get = fs_get,
 	.read = fs_read,
 	.list = fs_list_objects,
+	.dirs = fs_dirs,
 	.remove = fs_remove,
 	.free = fs_free,
 };

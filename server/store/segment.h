@@ -119,6 +119,7 @@ struct segment {
 	uint64_t order; /* where it stands in arrival order among the tenant's segments */
 	uint64_t size, rows, bytes;
 	int64_t min_ts, max_ts;
+	_Atomic uint64_t purged; /* delete requests up to this number hide nothing in it any more */
 };
 
 struct segment *segment_new(struct object_store *o, struct cache *c, struct str name);

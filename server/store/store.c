@@ -203,6 +203,7 @@ static void add_segment(struct tenant *t, const struct catalog_segment *c)
 		s->bytes = c->bytes;
 		s->min_ts = c->min_ts;
 		s->max_ts = c->max_ts;
+		s->purged = c->purged;
 		MEM_GROW(t->segments, t->nsegments, t->cap_segments);
 		size_t at = t->nsegments++;
 		for (; at > 0 && t->segments[at - 1]->order > s->order; at--) t->segments[at] = t->segments[at - 1];
@@ -226,6 +227,15 @@ static void remove_segment(struct tenant *t, struct str short_name)
 	buf_free(&name);
 }
 
+static void purge_segment(struct tenant *t, const struct catalog_purge *p)
+{
+	struct buf name = {0};
+	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(p->name));
+	struct segment *s = map_get(&t->by_name, buf_view(&name));
+	if (s && s->purged < p->number) s->purged = p->number;
+	buf_free(&name);
+}
+
 static void drop_head(struct tenant *t, struct head *h)
 {
 	for (size_t i = 0; i < t->nheads; i++) {
@@ -240,10 +250,39 @@ void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct 
 {
 	pthread_mutex_lock(&t->mu);
 	for (size_t i = 0; i < c->nadded; i++) add_segment(t, &c->added[i]);
-	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i]);
+	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i].name);
+	for (size_t i = 0; i < c->npurged; i++) purge_segment(t, &c->purged[i]);
 	if (flushed) drop_head(t, flushed);
 	pthread_mutex_unlock(&t->mu);
 	head_unref(flushed);
+}
+
+struct commit {
+	struct tenant *t;
+	const struct catalog_entry *own;
+	struct head *flushed;
+	catalog_still_fn *still;
+	void *ud;
+};
+
+static void commit_apply(void *ud, const struct catalog_entry *c)
+{
+	struct commit *m = ud;
+	tenant_apply_entry(m->t, c, c == m->own ? m->flushed : NULL);
+}
+
+static bool commit_still(void *ud, struct err *e)
+{
+	struct commit *m = ud;
+	return !m->still || m->still(m->ud, e);
+}
+
+bool tenant_append(struct tenant *t, struct catalog_entry *n, struct head *flushed, catalog_still_fn *still, void *ud,
+		   struct err *e)
+{
+	struct commit m = {t, n, flushed, still, ud};
+	return catalog_append(&t->catalog, n, commit_still, commit_apply, &m, e) ||
+	       err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
 }
 
 /* ---- start ---- */

@@ -61,6 +61,8 @@ bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, stru
 /* One head on its way into segments: may be run again after a failure, and takes up where it stood. The flush
  * thread only. Heads of a tenant are flushed in the order they were opened. */
 struct store_flush;
+/* Where a generation has several heads of a tenant, its ranges are covered by the last one only: a crash between
+ * them is then replayed, and what is there already counts once. */
 struct store_flush *store_flush_new(struct tenant *t, struct head *h, const struct wal_range *covers, size_t ncovers);
 struct store_flush_result {
 	uint64_t segments, size, rows, bytes;

@@ -10,7 +10,7 @@
 struct tenant {
 	struct store *st;
 	struct str name, dir;   /* dir: its objects' prefix, "<escaped name>/" */
-	struct catalog catalog; /* the flush thread's after store_open() */
+	struct catalog catalog;
 
 	pthread_mutex_t mu;        /* guards what follows */
 	struct map known;          /* streams in heads: see head.h */
@@ -32,8 +32,12 @@ struct store {
 	char warning[256];
 };
 
-/* Carries out a catalog entry: segments come and go, and `flushed` (may be NULL) leaves in the same step. */
+/* Carries out a catalog entry: segments come and go, and `flushed` (may be NULL) leaves in the same step. Called
+ * for every entry, in order, one at a time. */
 void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct head *flushed);
+/* Makes a catalog entry, from any thread (catalog_append()): it and all before it are carried out. */
+bool tenant_append(struct tenant *t, struct catalog_entry *n, struct head *flushed, catalog_still_fn *still, void *ud,
+		   struct err *e);
 void store_warning(struct store *s, char out[256]);
 
 #endif

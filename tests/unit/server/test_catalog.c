@@ -5,10 +5,11 @@
 #define GOLDEN "tests/unit/server/golden/"
 
 static struct catalog_segment added[] = {
-	{STR("segments/0123456789abcdef0123456789abcdef"), 1000, 20, 3000, 2, 7, -5, INT64_MAX},
-	{STR("segments/ffffffffffffffff0000000000000000"), 1, 1, 0, 1, 7, INT64_MIN, 1700000000000000000},
+	{STR("segments/0123456789abcdef0123456789abcdef"), 1000, 20, 3000, 2, 7, -5, INT64_MAX, 0},
+	{STR("segments/ffffffffffffffff0000000000000000"), 1, 1, 0, 1, 7, INT64_MIN, 1700000000000000000, 0},
 };
-static struct str removed[] = {STR("segments/aa"), STR("segments/bb")};
+static struct catalog_removal removed[] = {{STR("segments/aa"), 1700000000000000001},
+					   {STR("segments/bb"), 1700000000000000001}};
 static struct wal_range covers[] = {{0xfedcba9876543210, 1, 100}, {2, 0, UINT64_MAX}};
 
 static const struct catalog_entry sample = {.number = 7,
@@ -29,7 +30,8 @@ static void check_sample(const struct catalog_entry *c)
 	assert_int_equal(c->ncovers, 2);
 	for (int i = 0; i < 2; i++) {
 		check_str(c->added[i].name, added[i].name);
-		check_str(c->removed[i], removed[i]);
+		check_str(c->removed[i].name, removed[i].name);
+		assert_int_equal(c->removed[i].at, removed[i].at);
 		assert_memory_equal(&c->covers[i], &covers[i], sizeof covers[i]);
 		assert_int_equal(c->added[i].size, added[i].size);
 		assert_int_equal(c->added[i].rows, added[i].rows);
@@ -41,17 +43,67 @@ static void check_sample(const struct catalog_entry *c)
 	}
 }
 
+/* What version 2 has besides. */
+static struct catalog_delete deletes[] = {{STR("d1"), 7, 1700000000000000000, INT64_MIN, 5, STR("{a=\"b\"} |= `x`")},
+					  {STR("d2"), 3, 0, -1, INT64_MAX, STR("{}")}};
+static struct catalog_boundary boundaries[] = {{STR("d1"), UINT64_MAX, 0}, {STR("d0"), 1, UINT64_MAX}};
+static struct str cancelled[] = {STR("c1")}, done[] = {STR("c2"), STR("")};
+static struct catalog_purge purged[] = {{STR("segments/cc"), 6}};
+static struct catalog_cut cuts[] = {{CATALOG_CUT_BYTES, 1, 2, 3, INT64_MIN, INT64_MAX},
+				    {CATALOG_CUT_PERIOD, UINT64_MAX, 0, 0, 0, 0}};
+static uint64_t damaged[] = {5, UINT64_MAX};
+
+static struct catalog_entry full_sample(void)
+{
+	struct catalog_entry c = sample;
+	c.deletes = deletes, c.ndeletes = 2;
+	c.boundaries = boundaries, c.nboundaries = 2;
+	c.cancelled = cancelled, c.ncancelled = 1;
+	c.done = done, c.ndone = 2;
+	c.purged = purged, c.npurged = 1;
+	c.cuts = cuts, c.ncuts = 2;
+	return c;
+}
+
+static void check_full(const struct catalog_entry *c)
+{
+	check_sample(c);
+	assert_int_equal(c->ndeletes, 2);
+	assert_int_equal(c->nboundaries, 2);
+	assert_int_equal(c->ncancelled, 1);
+	assert_int_equal(c->ndone, 2);
+	assert_int_equal(c->npurged, 1);
+	assert_int_equal(c->ncuts, 2);
+	for (int i = 0; i < 2; i++) {
+		check_str(c->deletes[i].id, deletes[i].id);
+		check_str(c->deletes[i].query, deletes[i].query);
+		assert_int_equal(c->deletes[i].number, deletes[i].number);
+		assert_int_equal(c->deletes[i].created, deletes[i].created);
+		assert_int_equal(c->deletes[i].from, deletes[i].from);
+		assert_int_equal(c->deletes[i].to, deletes[i].to);
+		check_str(c->boundaries[i].id, boundaries[i].id);
+		assert_int_equal(c->boundaries[i].writer, boundaries[i].writer);
+		assert_int_equal(c->boundaries[i].seq, boundaries[i].seq);
+		check_str(c->done[i], done[i]);
+		assert_memory_equal(&c->cuts[i], &cuts[i], sizeof cuts[i]);
+	}
+	check_str(c->cancelled[0], cancelled[0]);
+	check_str(c->purged[0].name, purged[0].name);
+	assert_int_equal(c->purged[0].number, 6);
+}
+
 static void entries_go_there_and_back(void **state)
 {
 	struct buf b = {0};
 	struct arena a;
-	struct catalog_entry c;
+	struct catalog_entry c, full = full_sample();
 	struct err e = ERR_INIT;
 	(void)state;
 	arena_init(&a, 0);
-	catalog_entry_encode(&sample, &b);
+	catalog_entry_encode(&full, &b);
 	MUST(catalog_entry_decode(buf_view(&b), &a, &c, must));
-	check_sample(&c);
+	check_full(&c);
+	assert_false(c.whole);
 	for (size_t i = 0; i < b.n; i++) { /* every single flip and every cut is noticed */
 		b.p[i] ^= 4;
 		assert_false(catalog_entry_decode(buf_view(&b), &a, &c, &e));
@@ -63,18 +115,61 @@ static void entries_go_there_and_back(void **state)
 	arena_free(&a);
 }
 
+static void a_newer_version_is_no_damage(void **state)
+{
+	struct buf b = {0};
+	struct arena a;
+	struct catalog_entry c;
+	struct err e = ERR_INIT;
+	(void)state;
+	arena_init(&a, 0);
+	catalog_entry_encode(&sample, &b);
+	b.n -= 8;
+	b.p[8] = CATALOG_VERSION + 1;
+	buf_le64(&b, str_hash(buf_view(&b)));
+	assert_false(catalog_entry_decode(buf_view(&b), &a, &c, &e));
+	assert_int_equal(e.code, ERR_UNPROCESSABLE);
+	buf_free(&b);
+	arena_free(&a);
+}
+
 static void version_1_stays_readable(void **state)
 {
-	struct buf b = {0}, now = {0};
+	struct buf b = {0};
 	struct arena a;
 	struct catalog_entry c;
 	(void)state;
 	arena_init(&a, 0);
-	catalog_entry_encode(&sample, &now);
-	if (getenv("LARCH_WRITE_GOLDEN")) MUST(fs_replace(&fs_real, GOLDEN "catalog-1", buf_view(&now), 0644, must));
 	MUST(fs_read_file(&fs_real, GOLDEN "catalog-1", 1 << 20, &b, must));
 	MUST(catalog_entry_decode(buf_view(&b), &a, &c, must));
 	check_sample(&c);
+	assert_int_equal(c.added[0].purged, 0);
+	buf_free(&b);
+	arena_free(&a);
+}
+
+/* The file holds an entry, then a checkpoint. */
+static void version_2_stays_readable(void **state)
+{
+	struct buf b = {0}, now = {0};
+	struct arena a;
+	struct catalog_entry c = full_sample();
+	(void)state;
+	arena_init(&a, 0);
+	catalog_entry_encode(&c, &now);
+	size_t first = now.n;
+	c.whole = true;
+	c.damaged = damaged, c.ndamaged = 2;
+	catalog_entry_encode(&c, &now);
+	if (getenv("LARCH_WRITE_GOLDEN")) MUST(fs_replace(&fs_real, GOLDEN "catalog-2", buf_view(&now), 0644, must));
+	MUST(fs_read_file(&fs_real, GOLDEN "catalog-2", 1 << 20, &b, must));
+	MUST(catalog_entry_decode(str_sub(buf_view(&b), 0, first), &a, &c, must));
+	check_full(&c);
+	MUST(catalog_entry_decode(str_from(buf_view(&b), first), &a, &c, must));
+	check_full(&c);
+	assert_true(c.whole);
+	assert_int_equal(c.ndamaged, 2);
+	assert_memory_equal(c.damaged, damaged, sizeof damaged);
 	assert_true(str_eq(buf_view(&b), buf_view(&now)));
 	buf_free(&b);
 	buf_free(&now);
@@ -99,7 +194,7 @@ static bool append(struct catalog *c, const char *name, uint64_t lo, uint64_t hi
 	struct catalog_segment g = {.name = str_c(name)};
 	struct wal_range r = {9, lo, hi};
 	struct catalog_entry n = {.added = &g, .nadded = 1, .covers = &r, .ncovers = 1};
-	return catalog_append(c, &n, note, s, e);
+	return catalog_append(c, &n, NULL, note, s, e);
 }
 
 static void two_writers_share_one_log(void **state)
@@ -151,12 +246,128 @@ static void two_writers_share_one_log(void **state)
 	remove_tree(dir);
 }
 
+/* ---- the check, and lost answers ---- */
+
+struct inputs {
+	struct seen seen;
+	bool gone;
+	int asked;
+};
+
+static void note_removal(void *ud, const struct catalog_entry *c)
+{
+	struct inputs *s = ud;
+	note(&s->seen, c);
+	if (c->nremoved) s->gone = true;
+}
+
+static bool still_there(void *ud, struct err *e)
+{
+	struct inputs *s = ud;
+	s->asked++;
+	return !s->gone || err_set(e, ERR_EXISTS, "an input is gone");
+}
+
+static void an_entry_that_makes_no_sense_any_more_is_not_made(void **state)
+{
+	char dir[] = "/tmp/larch-catalog-XXXXXX";
+	struct err e = ERR_INIT;
+	struct catalog a, b;
+	struct inputs ia = {0}, ib = {0};
+	struct catalog_removal gone = {STR("x"), 0};
+	struct catalog_segment out = {.name = STR("y")};
+	struct catalog_entry n = {.created = 44, .removed = &gone, .nremoved = 1, .added = &out, .nadded = 1};
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	struct object_store *o = object_fs_open(&fs_real, dir, &e);
+	assert_non_null(o);
+	catalog_init(&a, o, STR("t/catalog/"));
+	catalog_init(&b, o, STR("t/catalog/"));
+	MUST(catalog_append(&a, &n, still_there, note_removal, &ia, must));
+	assert_int_equal(ia.asked, 1);
+	assert_int_equal(gone.at, 44);
+	gone.at = 0;
+	out = (struct catalog_segment){.name = STR("z")};
+	assert_false(catalog_append(&b, &n, still_there, note_removal, &ib, &e)); /* loses number 1, and with it x */
+	assert_int_equal(e.code, ERR_EXISTS);
+	assert_int_equal(ib.asked, 2);
+	assert_int_equal(b.next, 2);
+	assert_int_equal(gone.at, 0);
+	assert_int_equal(out.order, 0);
+	check_buf(&ib.seen.names, "y@1 ");
+	catalog_fini(&a);
+	catalog_fini(&b);
+	buf_free(&ia.seen.names);
+	buf_free(&ib.seen.names);
+	object_close(o);
+	remove_tree(dir);
+}
+
+struct appender {
+	struct object_store *o;
+	struct catalog *c;
+	unsigned id;
+	uint64_t sum; /* of orders */
+};
+
+static void sum_up(void *ud, const struct catalog_entry *c)
+{
+	uint64_t *sum = ud;
+	for (size_t i = 0; i < c->nadded; i++) *sum += c->added[i].order;
+}
+
+static void *append_many(void *ud)
+{
+	struct appender *w = ud;
+	for (unsigned i = 0; i < 20; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "%u-%u", w->id, i);
+		struct catalog_segment g = {.name = str_c(name)};
+		struct catalog_entry n = {.added = &g, .nadded = 1};
+		MUST(catalog_append(w->c, &n, NULL, sum_up, &w->sum, must));
+	}
+	return NULL;
+}
+
+/* Threads of one process, and two processes: every number is made once and applied once everywhere. */
+static void many_threads_append(void **state)
+{
+	char dir[] = "/tmp/larch-catalog-XXXXXX";
+	struct err e = ERR_INIT;
+	struct catalog c[2];
+	struct appender w[4];
+	pthread_t t[4];
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	struct object_store *o = object_fs_open(&fs_real, dir, &e);
+	assert_non_null(o);
+	for (unsigned i = 0; i < 2; i++) catalog_init(&c[i], o, STR("t/catalog/"));
+	for (unsigned i = 0; i < 4; i++) {
+		w[i] = (struct appender){o, &c[i % 2], i, 0};
+		assert_int_equal(pthread_create(&t[i], NULL, append_many, &w[i]), 0);
+	}
+	for (unsigned i = 0; i < 4; i++) pthread_join(t[i], NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t sum = w[i].sum + w[i + 2].sum;
+		MUST(catalog_read(&c[i], sum_up, &sum, must));
+		assert_int_equal(sum, 80 * 81 / 2);
+		assert_int_equal(c[i].next, 81);
+		catalog_fini(&c[i]);
+	}
+	object_close(o);
+	remove_tree(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_go_there_and_back),
+		cmocka_unit_test(a_newer_version_is_no_damage),
 		cmocka_unit_test(version_1_stays_readable),
+		cmocka_unit_test(version_2_stays_readable),
 		cmocka_unit_test(two_writers_share_one_log),
+		cmocka_unit_test(an_entry_that_makes_no_sense_any_more_is_not_made),
+		cmocka_unit_test(many_threads_append),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
