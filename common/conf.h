@@ -35,6 +35,8 @@ enum conf_kind {
 	CONF_REFUSED   /* refused: names a destination or protection that is not there; doc says what to do */
 };
 
+struct json_out;
+
 struct conf_strs {
 	struct str *v;
 	size_t n;
@@ -98,6 +100,9 @@ bool conf_decode_bare(const struct conf_table *t, const struct yaml *node, void 
 bool conf_set_flag(const struct conf_table *t, void *obj, struct arena *a, struct str name, struct str value,
 		   struct err *e);
 void conf_print(const struct conf_table *t, const void *obj, struct buf *out); /* effective YAML */
+/* Members of a JSON object: the scalars and lists of strings whose keys are named (NULL-terminated), in the table's
+ * order; durations and sizes are strings as in YAML. */
+void conf_print_json(const struct conf_table *t, const void *obj, const char *const *keys, struct json_out *o);
 void conf_manual(const struct conf_table *t, struct buf *out);                 /* Markdown reference */
 void conf_flags_help(const struct conf_table *t, struct buf *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/conf.h"
 
+#include "common/json.h"
 #include "common/labels.h"
 #include "common/units.h"
 
@@ -200,6 +201,38 @@ static void print_table(const struct conf_table *t, const void *obj, struct buf 
 			print_table(f->sub, v, out, depth + 2);
 			if (out->n == at) buf_insert(out, at - 1, " {}", 3);
 		}
+	}
+}
+
+static void json_value(const struct conf_field *f, const void *v, struct json_out *o)
+{
+	struct buf text = {0};
+	switch (f->kind) {
+	case CONF_STR_LIST:
+		json_open(o, '[');
+		for (size_t i = 0; i < ((const struct conf_strs *)v)->n; i++)
+			json_put_str(o, ((const struct conf_strs *)v)->v[i]);
+		json_close(o, ']');
+		break;
+	case CONF_STR: json_put_str(o, *(const struct str *)v); break;
+	case CONF_BOOL: json_put_bool(o, *(const bool *)v); break;
+	case CONF_INT: json_put_i64(o, *(const int64_t *)v); break;
+	case CONF_FLOAT: json_put_f64(o, *(const double *)v); break;
+	default:
+		kinds[f->kind].print(f, v, &text);
+		json_put_str(o, buf_view(&text));
+	}
+	buf_free(&text);
+}
+
+void conf_print_json(const struct conf_table *t, const void *obj, const char *const *keys, struct json_out *o)
+{
+	for (const struct conf_field *f = t->fields; f->kind != CONF_END; f++) {
+		const char *const *k = keys;
+		while (*k && strcmp(*k, f->key)) k++;
+		if (!*k || !kinds[f->kind].print) continue;
+		json_key(o, str_c(f->key));
+		json_value(f, (const char *)obj + f->off, o);
 	}
 }
 

@@ -132,6 +132,10 @@ TABLE(storage_table, "storage_config", BLOCK("filesystem", storage_filesystem_ta
       NOTHING("bloom_shipper"), NOTHING("index_queries_cache_config"), NOTHING("index_cache_validity"), NOTHING("disable_broad_index_queries"),
       NOTHING("max_parallel_get_chunk"), NOTHING("max_chunk_batch_size"));
 
+TABLE(runtime_table, "runtime_config",
+      ROW(STR_LIST, "file", runtime.files, NULL, "Files with limits of single tenants (overrides: {TENANT: {…}}), read again without a restart; later ones win.", .csv = true, .flag = "runtime-config.file"),
+      ROW(DUR_GO, "period", runtime.period, "10s", "How often they are read.", .min = 1000000, .max = INT64_C(86400000000000), .flag = "runtime-config.reload-period"));
+
 TABLE(larch_table, "larch",
       ROW(STR, "data_dir", larch.data_dir, "", "Where everything is kept; empty: common.path_prefix, else $STATE_DIRECTORY, else ./larch-data.", .flag = "larch.data-dir"),
       ROW(BYTES, "memory_limit", larch.memory_limit, "256MB", "Memory for heads, request bodies, caches and queries.", .min = 32 << 20, .max = INT64_MAX, .flag = "larch.memory-limit"),
@@ -153,7 +157,7 @@ static const struct conf_field fields[] = {
 	BLOCK("larch", larch_table),
 	REFUSED("ruler", NO_RULER), REFUSED("ruler_storage", NO_RULER),
 	REFUSED("kafka_config", "Kafka is not read or written here: remove the block."),
-	REFUSED("runtime_config", "There are no per-tenant overrides: set the limits for all tenants in limits_config and remove the block."),
+	BLOCK("runtime_config", runtime_table),
 	NOTHING("schema_config"), NOTHING("compactor"), NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
 	NOTHING("query_scheduler"), NOTHING("ingester_client"), NOTHING("pattern_ingester"), NOTHING("index_gateway"), NOTHING("bloom_build"),
 	NOTHING("bloom_gateway"), NOTHING("chunk_store_config"), NOTHING("compactor_grpc_client"), NOTHING("compactor_client"), NOTHING("frontend_worker"),

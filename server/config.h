@@ -35,6 +35,7 @@ struct config {
 	struct { bool multi_tenant_queries_enabled; } querier;
 	struct str filesystem_directory; /* storage_config.filesystem.directory */
 	struct limits limits;
+	struct { struct conf_strs files; int64_t period; } runtime;
 	struct {
 		struct str data_dir;
 		uint64_t memory_limit;

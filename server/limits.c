@@ -74,7 +74,7 @@ static const struct conf_field fields[] = {
 	LATER(ruler_remote_write_url, "There is no ruler: keep recording rules where they run now and remove the key."),
 	LATER(ruler_remote_write_config, "There is no ruler: keep recording rules where they run now and remove the key."),
 	LATER(ruler_alertmanager_config, "There is no ruler: keep alerting rules where they run now and remove the key."),
-	LATER(per_tenant_override_config, "There are no per-tenant overrides: set the limits for all tenants in limits_config."),
+	LATER(per_tenant_override_config, "The old name: give the file to runtime_config.file and remove the key."),
 	NOTHING(per_tenant_override_period), NOTHING(ruler_remote_write_disabled),
 	{0},
 };
@@ -82,6 +82,7 @@ static const struct conf_field fields[] = {
 static bool check(void *obj, const struct yaml *at, struct err *e)
 {
 	struct limits *l = obj;
+	l->block_ingestion_until_ns = 0;
 	if (l->block_ingestion_until.n == 0 || str_eqc(l->block_ingestion_until, "0")) return true;
 	if (units_rfc3339(l->block_ingestion_until, &l->block_ingestion_until_ns, e)) return true;
 	return err_at(e, ERR_INVALID, at ? at->line : 0, at ? at->col : 0,

@@ -2,7 +2,7 @@
 /* limits: what one tenant may send and ask for; Loki's `limits_config` (spec server-config §3).
  *
  * One immutable struct per tenant, filled by config's field tables. Sizes in bytes, durations in ns; 0
- * means "no limit" where Loki says so. Borrowed from the configuration's arena. */
+ * means "no limit" where Loki says so. Strings are borrowed from the arena it was decoded into (server/overrides.h). */
 #ifndef LARCH_SERVER_LIMITS_H
 #define LARCH_SERVER_LIMITS_H
 

@@ -135,17 +135,42 @@ static void on_signal(void *ud, int sig)
 	loop_stop(ud);
 }
 
+struct reload {
+	const struct config *config;
+	struct server *server; /* NULL while it starts */
+	struct loop_timer *timer;
+};
+
+static void reload(void *ud)
+{
+	struct reload *r = ud;
+	if (r->config->runtime.files.n == 0) return;
+	if (r->server) server_reload(r->server);
+	loop_timer_set(r->timer, r->config->runtime.period);
+}
+
+static void on_hangup(void *ud, int sig)
+{
+	(void)sig;
+	reload(ud);
+}
+
 static bool serve(const struct config *c, struct err *e)
 {
 	struct loop *l = loop_new(&clock_real, e);
 	if (!l) return false;
 	struct server *s = NULL;
-	bool ok = loop_signal(l, SIGINT, on_signal, l, e) && loop_signal(l, SIGTERM, on_signal, l, e) && (s = server_start(c, e));
+	struct reload r = {.config = c};
+	bool ok = loop_signal(l, SIGINT, on_signal, l, e) && loop_signal(l, SIGTERM, on_signal, l, e) &&
+	          loop_signal(l, SIGHUP, on_hangup, &r, e) && (s = server_start(c, e));
 	if (ok) {
+		r.server = s;
+		r.timer = loop_timer_add(l, c->runtime.period, reload, &r);
 		log_info("listening", kv_str("address", c->server.address), kv_i("port", server_port(s)), kv_c("data_dir", c->data_dir));
 		sd_notify(0, "READY=1");
 		ok = loop_run(l, e);
 		sd_notify(0, "STOPPING=1");
+		loop_timer_del(r.timer);
 		server_stop(s);
 		log_info("stopped");
 	}

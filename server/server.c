@@ -18,6 +18,7 @@ struct server {
 	struct api api; /* first: the HTTP server's context */
 	const struct config *config;
 	struct metrics *metrics;
+	struct overrides *overrides;
 	struct store *store;
 	struct ingest *ingest;
 	struct exec_engine *engine;
@@ -35,10 +36,12 @@ struct server {
 enum { PART_HEADS = 5, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4 };
 static size_t part(const struct config *c, int sixteenths) { return c->larch.memory_limit / 16 * (unsigned)sixteenths; }
 
-static const struct limits *limits_of(void *ud, struct str tenant)
+static uint64_t max_streams(void *ud, struct str tenant)
 {
-	(void)tenant;
-	return &((const struct config *)ud)->limits;
+	const struct limits *l = overrides_get(ud, tenant);
+	int64_t n = l->max_streams_per_user ? l->max_streams_per_user : l->max_global_streams_per_user;
+	overrides_put(l);
+	return (uint64_t)n;
 }
 
 static void set_log_counts(struct metrics *m)
@@ -99,7 +102,7 @@ static bool start_storage(struct server *s, struct err *e)
 	struct ingest_config ic = {
 		.wal_dir = s->wal_dir, .sync = sync[c->larch.sync], .sync_interval_ns = c->larch.sync_interval,
 		.flush_bytes = c->larch.flush_bytes, .flush_age_ns = c->ingester.max_chunk_age, .flush_idle_ns = c->ingester.chunk_idle_period,
-		.max_streams = (uint64_t)(c->limits.max_streams_per_user ? c->limits.max_streams_per_user : c->limits.max_global_streams_per_user),
+		.max_streams = max_streams, .max_streams_ud = s->overrides,
 		.heads = &s->heads, .fs = &fs_real, .clock = &clock_real,
 	};
 	s->ingest = ingest_start(&ic, s->store, e);
@@ -116,7 +119,7 @@ static bool start_http(struct server *s, struct err *e)
 	config_print(c, &s->status.config);
 	s->api = (struct api){
 		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
-		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .limits = limits_of, .limits_ud = (void *)c,
+		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
@@ -139,12 +142,25 @@ struct server *server_start(const struct config *c, struct err *e)
 	start_metrics(s);
 	s->distributor = distributor_new(&clock_real, s->metrics);
 	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
-	if (start_storage(s, e)) {
+	s->overrides = overrides_new(&c->limits, c->runtime.files, &fs_real, e);
+	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, 1);
+	if (s->overrides && start_storage(s, e)) {
 		metrics_on_expose(s->metrics, read_figures, s);
 		if (start_http(s, e)) return s;
 	}
 	server_stop(s);
 	return NULL;
+}
+
+void server_reload(struct server *s)
+{
+	struct err e = ERR_INIT;
+	bool changed, ok = overrides_reload(s->overrides, &changed, &e);
+	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, ok);
+	if (!ok)
+		log_error("limits of tenants stay as they were", kv_err(&e));
+	else if (changed)
+		log_info("limits of tenants were read again");
 }
 
 uint16_t server_port(const struct server *s) { return httpd_port(s->httpd); }
@@ -158,6 +174,7 @@ void server_stop(struct server *s)
 	exec_engine_free(s->engine);
 	if (s->store) store_close(s->store);
 	distributor_free(s->distributor);
+	overrides_free(s->overrides);
 	metrics_free(s->metrics);
 	buf_free(&s->status.config);
 	free(s->routes);

@@ -12,7 +12,7 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/httpd.h"
-#include "server/limits.h"
+#include "server/overrides.h"
 
 struct exec_engine;
 struct ingest;
@@ -28,9 +28,7 @@ struct api {
 	bool auth_enabled; /* false: the tenant is always "fake" */
 	bool multi_tenant; /* querier.multi_tenant_queries_enabled */
 	bool logql_extensions; /* larch.logql_extensions */
-	/* The tenant's limits; what is returned lives as long as the server. */
-	const struct limits *(*limits)(void *ud, struct str tenant);
-	void *limits_ud;
+	struct overrides *overrides; /* each tenant's limits */
 	struct api_push *push;
 	struct api_status *status;
 };
@@ -54,6 +52,7 @@ extern const struct api_table api_detect_table; /* detected_labels, detected_fie
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
+extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
 extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 

@@ -16,6 +16,7 @@ struct job {
 	struct arena arena;
 	struct buf plain, expanded; /* after Content-Encoding, after snappy */
 	struct push push;
+	const struct limits *limits; /* held */
 	struct distributor_result result;
 };
 
@@ -36,6 +37,7 @@ static void job_free(struct job *j)
 	buf_free(&j->expanded);
 	arena_free(&j->arena);
 	budget_give(j->budget, j->reserved);
+	overrides_put(j->limits);
 	free(j);
 }
 
@@ -191,8 +193,8 @@ void push_handle(struct httpd_req *r, const struct api *api, const struct push_p
 		fail(j, &e);
 		return;
 	}
-	distributor_check(api->push->distributor, api->limits(api->limits_ud, tenant), &j->arena, tenant, &j->push,
-			  &j->result);
+	j->limits = overrides_get(api->overrides, tenant);
+	distributor_check(api->push->distributor, j->limits, &j->arena, tenant, &j->push, &j->result);
 	if (j->result.push.n == 0)
 		answer(j, j->result.status ? j->result.status : 204, j->result.text);
 	else

@@ -9,6 +9,7 @@
 static void close_read(struct api_read *a)
 {
 	for (size_t i = 0; i < a->n_sources; i++) snapshot_free(a->sources[i].snap);
+	overrides_put(a->limits);
 	arena_free(&a->arena);
 }
 
@@ -31,7 +32,7 @@ bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
 		struct str t = tenants[a->n_sources];
 		a->sources[a->n_sources] = (struct exec_source){t, snapshot_take(a->api->store, t)};
 	}
-	a->limits = a->api->limits(a->api->limits_ud, tenants[0]);
+	a->limits = overrides_get(a->api->overrides, tenants[0]);
 	return true;
 }
 

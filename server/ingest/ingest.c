@@ -89,6 +89,11 @@ static void size_up(struct ingest_item *it)
 	free(v);
 }
 
+static uint64_t max_streams(const struct ingest *in, struct str tenant)
+{
+	return in->c.max_streams ? in->c.max_streams(in->c.max_streams_ud, tenant) : 0;
+}
+
 void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *done, void *ud)
 {
 	struct ingest_item *it = mem_zalloc(sizeof *it);
@@ -132,7 +137,7 @@ static void refuse(struct ingest *in, const struct ingest_item *it, struct err *
 			"Maximum active stream limit exceeded when trying to create stream, reduce the number of "
 			"active streams (reduce labels or reduce label values), or contact your administrator to see "
 			"if the limit can be increased, user: '%.*s' (limit %llu)",
-			STR_ARG(it->p->tenant), (unsigned long long)in->c.max_streams);
+			STR_ARG(it->p->tenant), (unsigned long long)max_streams(in, it->p->tenant));
 	}
 }
 
@@ -285,9 +290,8 @@ static void run_group(struct ingest *in, struct ingest_item *group)
 /* Is there room for the streams this push would add? */
 static bool streams_fit(const struct ingest *in, const struct ingest_item *it)
 {
-	if (in->c.max_streams == 0) return true;
-	uint64_t more = tenant_new_streams(it->tenant, &it->r);
-	return more == 0 || tenant_head_streams(it->tenant) + more <= in->c.max_streams;
+	uint64_t max = max_streams(in, it->p->tenant), more = max ? tenant_new_streams(it->tenant, &it->r) : 0;
+	return more == 0 || tenant_head_streams(it->tenant) + more <= max;
 }
 
 /* An item that waits for memory: true when it got some, or has waited long enough. */

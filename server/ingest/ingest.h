@@ -32,7 +32,10 @@ struct ingest_config {
 	uint64_t flush_bytes;         /* a generation is flushed at this many bytes of lines, default 32 MiB */
 	int64_t flush_age_ns;         /* or when its first entry has been there so long (max_chunk_age) */
 	int64_t flush_idle_ns;        /* or when nothing came for so long (chunk_idle_period) */
-	uint64_t max_streams;         /* per tenant, 0: no limit; a push that would exceed it is refused with ERR_RATE */
+	/* How many streams the tenant may have, 0: no limit; a push that would exceed it is refused with ERR_RATE. NULL:
+	 * no limit for anybody. */
+	uint64_t (*max_streams)(void *ud, struct str tenant);
+	void *max_streams_ud;
 	struct budget *heads;         /* bytes in heads, outlives the store; when exhausted a push waits up to 5 s for a
 	                               * flush to make room and then gets ERR_UNAVAILABLE */
 	struct fs *fs;

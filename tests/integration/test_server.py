@@ -393,6 +393,34 @@ def test_status_endpoints(env):
 
 
 @short
+def test_limits_of_tenants_are_read_again(env):
+    def write(text):
+        os.replace(env.write("new.yaml", text), env.path("tenants.yaml"))
+
+    def limits_of(tenant):
+        answer = server.get("/loki/api/v1/drilldown-limits", headers={"X-Scope-OrgID": tenant})
+        return answer.json()["limits"]
+
+    def push(tenant, line, app="x"):
+        body = {"streams": [{"stream": {"app": app}, "values": [[str(time.time_ns()), line]]}]}
+        return server.post("/loki/api/v1/push", body, headers={"X-Scope-OrgID": tenant}).status
+
+    write("overrides:\n  a: {max_line_size: 10B}\n  b: {max_global_streams_per_user: 1}\n")
+    runtime = "runtime_config: {file: %s, period: 50ms}\n" % env.path("tenants.yaml")
+    server = env.server(config=SERVER_CONFIG.replace("auth_enabled: false", "auth_enabled: true") + runtime)
+    assert push("a", "more than ten bytes") == 400 and push("b", "more than ten bytes") == 204
+    assert push("b", "short", app="y") == 429
+    text = server.get("/config/tenant/v1/limits", headers={"X-Scope-OrgID": "a"}).text
+    assert "max_line_size: 10B" in text and "max_query_series: 500" in text, text
+    write("overrides: {a: {max_query_series: 3}}\n")
+    env.wait_for(lambda: limits_of("a")["max_query_series"] == 3)
+    assert push("a", "more than ten bytes") == 204 and limits_of("b")["max_query_series"] == 500
+    write("overrides: {a: {max_query_serie: 4}}\n")
+    env.wait_for(lambda: server.metric("loki_runtime_config_last_reload_successful") == 0)
+    assert "max_query_series" in server.log() and limits_of("a")["max_query_series"] == 3
+
+
+@short
 def test_no_configuration_at_all(env):
     port = env.free_port()
     server = env.start("bare", env.command("larch-server", f"-server.http-listen-port={port}"), {"STATE_DIRECTORY": env.path("state")})

@@ -187,11 +187,11 @@ static struct {
 	struct limits limits;
 } t;
 
-static const struct limits *limits_of(void *ud, struct str tenant)
+static void limits_changed(void)
 {
-	(void)ud;
-	(void)tenant;
-	return &t.limits;
+	struct err e = ERR_INIT;
+	overrides_free(t.api.overrides);
+	t.api.overrides = overrides_new(&t.limits, (struct conf_strs){0}, &fs_real, &e);
 }
 
 static int setup(void **state)
@@ -207,8 +207,8 @@ static int setup(void **state)
 		.clock = &t.clock.base,
 		.auth_enabled = true,
 		.multi_tenant = true,
-		.limits = limits_of,
 	};
+	limits_changed();
 	fake_add(&t.store, "a", "{app=\"x\",env=\"p\"}", 10 * UNITS_SEC, STR("n=1 d=5ms"), "{lvl=\"info\"}");
 	fake_add(&t.store, "a", "{app=\"x\",env=\"q\"}", 20 * UNITS_SEC, STR("{\"n\":\"<>\",\"o\":{\"p q\":2.5}}"),
 		 "{}");
@@ -221,6 +221,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	exec_engine_free(t.api.engine);
+	overrides_free(t.api.overrides);
 	fake_free(&t.store);
 	return 0;
 }
@@ -391,12 +392,14 @@ static void index_of_data(void **state)
 	};
 	CALLS(v);
 	t.limits.volume_max_series = 2;
+	limits_changed();
 	static const struct call refused[] = {
 		{L "index/volume", 0, 0, "query={}", 400,
 		 "the query hit the max number of series limit (limit: 2 series)"},
 	};
 	CALLS(refused);
 	t.limits.volume_max_series = 3;
+	limits_changed();
 }
 
 static void detection(void **state)

@@ -203,18 +203,24 @@ static void a_second_process_is_refused(void **state)
 
 /* ---- limits ---- */
 
+static uint64_t one_stream(void *ud, struct str tenant)
+{
+	(void)ud;
+	return str_eqc(tenant, "x");
+}
+
 static void too_many_streams_are_refused(void **state)
 {
 	struct place p;
 	struct err e;
 	(void)state;
 	place_init(&p);
-	p.c.max_streams = 1;
+	p.c.max_streams = one_stream;
 	place_open(&p);
 	assert_false(push_numbers(p.in, "x", 0, 2, 5, &e));
 	assert_int_equal(e.code, ERR_RATE);
 	assert_int_equal(count_rows(p.st, "x"), 0);
-	p.c.max_streams = 0;
+	p.c.max_streams = NULL;
 	place_close(&p, false);
 	place_open(&p);
 	MUST(push_numbers(p.in, "x", 0, 2, 5, must));
