@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- the kernel's operations ---- */
@@ -33,11 +34,20 @@ REAL(int, link, link(from, to), const char *from, const char *to)
 REAL(int, unlink, unlink(path), const char *path)
 REAL(int, mkdir, mkdir(path, mode), const char *path, mode_t mode)
 
+static int real_space(struct fs *fs, const char *path, struct fs_space *out)
+{
+	struct statvfs s;
+	(void)fs;
+	if (statvfs(path, &s) != 0) return -1;
+	*out = (struct fs_space){(uint64_t)s.f_blocks * s.f_frsize, (uint64_t)s.f_bavail * s.f_frsize};
+	return 0;
+}
+
 #define TABLE(prefix)                                                                                                  \
 	{                                                                                                              \
 		prefix##_open, prefix##_close, prefix##_write, prefix##_pwrite, prefix##_pread, prefix##_datasync,     \
 			prefix##_sync, prefix##_truncate, prefix##_rename, prefix##_link, prefix##_unlink,             \
-			prefix##_mkdir                                                                                 \
+			prefix##_mkdir, prefix##_space                                                                 \
 	}
 
 struct fs fs_real = TABLE(real);
@@ -182,6 +192,13 @@ bool fs_rename(struct fs *fs, const char *from, const char *to, struct err *e)
 	int r;
 	RETRY(r, fs->rename(fs, from, to));
 	return r == 0 || err_errno(e, "rename %s to %s", from, to);
+}
+
+bool fs_space(struct fs *fs, const char *path, struct fs_space *out, struct err *e)
+{
+	int r;
+	RETRY(r, fs->space(fs, path, out));
+	return r == 0 || err_errno(e, "free space of %s", path);
 }
 
 /* ---- whole files ---- */
@@ -366,6 +383,11 @@ static ssize_t fault_pwrite(struct fs *fs, int fd, const void *p, size_t n, off_
 		if (under(fs)->pwrite(under(fs), fd, p, n / 2, off) >= 0) errno = ENOSPC;
 	}
 	return -1;
+}
+
+static int fault_space(struct fs *fs, const char *path, struct fs_space *out)
+{
+	return under(fs)->space(under(fs), path, out);
 }
 
 void fs_fault_init(struct fs_fault *f, struct fs *below)

@@ -14,6 +14,10 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+struct fs_space {
+	uint64_t total, avail; /* bytes; avail: what this process may still write */
+};
+
 struct fs {
 	int (*open)(struct fs *, const char *path, int flags, mode_t mode);
 	int (*close)(struct fs *, int fd);
@@ -27,6 +31,7 @@ struct fs {
 	int (*link)(struct fs *, const char *from, const char *to);
 	int (*unlink)(struct fs *, const char *path);
 	int (*mkdir)(struct fs *, const char *path, mode_t mode);
+	int (*space)(struct fs *, const char *path, struct fs_space *out);
 };
 
 extern struct fs fs_real;
@@ -41,6 +46,7 @@ bool fs_truncate(struct fs *fs, int fd, off_t n, struct err *e);
 bool fs_mkdirs(struct fs *fs, const char *path, mode_t mode, struct err *e); /* like mkdir -p, parents synced */
 bool fs_unlink(struct fs *fs, const char *path, struct err *e);              /* a missing file is no error */
 bool fs_rename(struct fs *fs, const char *from, const char *to, struct err *e);
+bool fs_space(struct fs *fs, const char *path, struct fs_space *out, struct err *e); /* of the file system below path */
 /* The whole file; larger than max is ERR_TOO_LARGE; absent is ERR_NOT_FOUND. */
 bool fs_read_file(struct fs *fs, const char *path, size_t max, struct buf *out, struct err *e);
 /* Replaces path with the bytes, durably and at once: temp file beside it, write, sync, rename, directory
