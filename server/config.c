@@ -70,7 +70,8 @@ TABLE(ingester_wal_table, "ingester.wal",
       ROW(BOOL, "enabled", ingester.wal.enabled, "true", "Must be true: an acknowledged entry is durable."),
       ROW(STR, "dir", ingester.wal.dir, "", "Where Loki keeps its log; here it lies in the data directory."),
       ROW(BOOL, "flush_on_shutdown", ingester.wal.flush_on_shutdown, "false", "Flush heads to segments at stop instead of replaying at start."),
-      NOTHING("checkpoint_duration"), NOTHING("replay_memory_ceiling"), NOTHING("disk_full_threshold"));
+      ROW(FLOAT, "disk_full_threshold", ingester.wal.disk_full_threshold, "0", "Pushes get 503 when this share of the disk (0 to 1) is used; 0: larch.disk_reserve alone counts."),
+      NOTHING("checkpoint_duration"), NOTHING("replay_memory_ceiling"));
 TABLE(ingester_table, "ingester", BLOCK("wal", ingester_wal_table),
       ROW(DUR_GO, "chunk_idle_period", ingester.chunk_idle_period, "30m", "Heads without news for so long are flushed."),
       ROW(DUR_GO, "max_chunk_age", ingester.max_chunk_age, "2h", "Heads are flushed at this age."),
@@ -142,6 +143,7 @@ TABLE(larch_table, "larch",
       ROW(ENUM, "sync", larch.sync, "group", "When the log is flushed to disk: group (before each answer), interval, none.", .names = sync_names, .flag = "larch.sync"),
       ROW(DUR_GO, "sync_interval", larch.sync_interval, "5ms", "Longest time between syncs.", .min = 0, .max = INT64_C(60000000000), .flag = "larch.sync-interval"),
       ROW(BYTES, "flush_bytes", larch.flush_bytes, "32MB", "Heads are flushed to segments at this size.", .min = 1 << 20, .max = INT64_C(1) << 40, .flag = "larch.flush-bytes"),
+      ROW(BYTES, "disk_reserve", larch.disk_reserve, "0", "With less than this free on the data directory's disk pushes get 503, so that flushing, retention and compaction can go on; 0: a twentieth of the disk, at most 1GB.", .flag = "larch.disk-reserve"),
       ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"),
       ROW(BOOL, "logql_extensions", larch.logql_extensions, "false", "Queries may use LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md). Without it a request asks for that with X-Larch-Extensions: on.", .flag = "larch.logql-extensions"));
 
@@ -179,6 +181,9 @@ static bool check(void *obj, const struct yaml *at, struct err *e)
 	if (!c->ingester.wal.enabled)
 		return err_set(e, ERR_INVALID, "ingester.wal.enabled: false is refused, because acknowledged entries would be lost in a crash; "
 		               "remove the key (larch.sync: none trades safety for speed)");
+	if (!(c->ingester.wal.disk_full_threshold >= 0 && c->ingester.wal.disk_full_threshold < 1))
+		return err_set(e, ERR_INVALID, "ingester.wal.disk_full_threshold: %g is no share of the disk; set it to 0.9, or to 0 to leave it to larch.disk_reserve",
+		               c->ingester.wal.disk_full_threshold);
 	return true;
 }
 

@@ -29,7 +29,7 @@ struct config {
 	} common;
 	struct {
 		int64_t chunk_idle_period, max_chunk_age;
-		struct { bool enabled; struct str dir; bool flush_on_shutdown; } wal;
+		struct { bool enabled; struct str dir; bool flush_on_shutdown; double disk_full_threshold; } wal;
 	} ingester;
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
 	struct { bool multi_tenant_queries_enabled; } querier;
@@ -41,7 +41,7 @@ struct config {
 		uint64_t memory_limit;
 		int sync;
 		int64_t sync_interval;
-		uint64_t flush_bytes;
+		uint64_t flush_bytes, disk_reserve;
 		int64_t http_workers;
 		bool logql_extensions;
 	} larch;

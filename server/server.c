@@ -65,7 +65,9 @@ static void read_figures(void *ud)
 		{METRIC_WAL_RECORDS, st.wal_records},        {METRIC_WAL_SYNCS, st.wal_syncs},
 		{METRIC_WAL_FAILURES, st.wal_failures},      {METRIC_WAL_CORRUPT, st.wal_corrupt_records},
 		{METRIC_FLUSH_FAILURES, st.flush_failures},  {METRIC_FLUSHED_BYTES, st.flushed_bytes},
-		{METRIC_FLUSHED_ENTRIES, st.flushed_entries}, {METRIC_QUERIES_RUNNING, exec_running(s->engine)},
+		{METRIC_FLUSHED_ENTRIES, st.flushed_entries}, {METRIC_DISK_FREE, st.disk_free},
+		{METRIC_DISK_RESERVE, st.disk_reserve},      {METRIC_DISK_REFUSED, st.disk_refused},
+		{METRIC_QUERIES_RUNNING, exec_running(s->engine)},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, (double)rows[i].v);
 	set_log_counts(s->metrics);
@@ -103,6 +105,7 @@ static bool start_storage(struct server *s, struct err *e)
 		.wal_dir = s->wal_dir, .sync = sync[c->larch.sync], .sync_interval_ns = c->larch.sync_interval,
 		.flush_bytes = c->larch.flush_bytes, .flush_age_ns = c->ingester.max_chunk_age, .flush_idle_ns = c->ingester.chunk_idle_period,
 		.max_streams = max_streams, .max_streams_ud = s->overrides,
+		.disk_reserve = c->larch.disk_reserve, .disk_full_at = c->ingester.wal.disk_full_threshold,
 		.heads = &s->heads, .fs = &fs_real, .clock = &clock_real,
 	};
 	s->ingest = ingest_start(&ic, s->store, e);

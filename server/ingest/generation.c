@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/units.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -182,7 +183,15 @@ static void *flusher_main(void *ud)
 	return NULL;
 }
 
-struct flusher *flusher_start(void)
+static void flusher_free(struct flusher *f)
+{
+	pthread_mutex_destroy(&f->mu);
+	pthread_cond_destroy(&f->work);
+	pthread_cond_destroy(&f->progress);
+	free(f);
+}
+
+struct flusher *flusher_start(struct err *e)
 {
 	struct flusher *f = mem_zalloc(sizeof *f);
 	pthread_condattr_t a;
@@ -193,8 +202,11 @@ struct flusher *flusher_start(void)
 	pthread_cond_init(&f->progress, &a);
 	pthread_condattr_destroy(&a);
 	f->last = &f->first;
-	pthread_create(&f->thread, NULL, flusher_main, f);
-	return f;
+	errno = pthread_create(&f->thread, NULL, flusher_main, f);
+	if (errno == 0) return f;
+	err_errno(e, "cannot start the flush thread");
+	flusher_free(f);
+	return NULL;
 }
 
 void flusher_add(struct flusher *f, struct generation *g)
@@ -257,8 +269,5 @@ void flusher_stop(struct flusher *f)
 		for (size_t i = 0; i < g->nfiles; i++) g->files[i]->keep = true; /* not in segments yet */
 		generation_free(g);
 	}
-	pthread_mutex_destroy(&f->mu);
-	pthread_cond_destroy(&f->work);
-	pthread_cond_destroy(&f->progress);
-	free(f);
+	flusher_free(f);
 }

@@ -46,7 +46,7 @@ struct flusher_stats {
 	uint64_t flushes, failures, segments, flushed_bytes, flushed_rows;
 };
 
-struct flusher *flusher_start(void);
+struct flusher *flusher_start(struct err *e);
 /* Takes the generation over. */
 void flusher_add(struct flusher *f, struct generation *g);
 /* Waits until generation `id` and all before it are flushed. False: an attempt has failed since the call (tried at

@@ -5,6 +5,7 @@
 
 #include "server/ingest/generation.h"
 #include "server/ingest/ingest.h"
+#include "server/ingest/reserve.h"
 
 #include <pthread.h>
 
@@ -17,6 +18,7 @@ struct ingest {
 	struct flusher *flusher;
 	pthread_t thread, replay_thread;
 	uint64_t writer; /* of this process's log files */
+	struct reserve disk;
 
 	/* Whoever fills heads: the replay thread until `ready`, then the ingest thread. */
 	struct wal wal;

@@ -5,6 +5,7 @@
 #include "common/units.h"
 #include "server/ingest/impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,7 +16,7 @@
 #define POLL_NS     UNITS_SEC       /* how often ages are looked at while entries wait */
 
 enum kind { PUSH, FLUSH };
-enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
+enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_SPACE, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
 
 struct flush_wait { /* on the stack of the thread that waits */
 	bool sealed;
@@ -26,6 +27,7 @@ struct ingest_item {
 	struct ingest_item *next;
 	enum kind kind;
 	enum refusal refusal;
+	struct err *why; /* NO_SPACE: what was measured then */
 	const struct ingest_push *p;
 	ingest_done *done;
 	void *ud;
@@ -48,7 +50,7 @@ static void enqueue(struct ingest *in, struct ingest_item *it)
 	*in->last = it;
 	in->last = &it->next;
 	in->queued++;
-	if (it->patience) in->pressure = true;
+	if (it->patience || it->refusal == NO_SPACE) in->pressure = true; /* a flush makes room in either */
 	pthread_cond_signal(&in->wake);
 	pthread_mutex_unlock(&in->mu);
 }
@@ -94,6 +96,15 @@ static uint64_t max_streams(const struct ingest *in, struct str tenant)
 	return in->c.max_streams ? in->c.max_streams(in->c.max_streams_ud, tenant) : 0;
 }
 
+static bool has_space(struct ingest *in, struct ingest_item *it)
+{
+	struct err e = ERR_INIT;
+	if (reserve_allows(&in->disk, it->bound, &e)) return true;
+	it->why = mem_alloc(sizeof *it->why);
+	*it->why = e;
+	return false;
+}
+
 void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *done, void *ud)
 {
 	struct ingest_item *it = mem_zalloc(sizeof *it);
@@ -109,6 +120,8 @@ void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *
 			it->refusal = TOO_LARGE;
 		else if (in->c.heads && it->need > in->c.heads->limit)
 			it->refusal = NO_MEMORY;
+		else if (!has_space(in, it))
+			it->refusal = NO_SPACE;
 		else if (!encode(in, it))
 			it->patience = clock_mono(&clock_real) + PATIENCE_NS;
 	}
@@ -121,6 +134,7 @@ static void refuse(struct ingest *in, const struct ingest_item *it, struct err *
 	switch (it->refusal) {
 	case ACCEPTED: break;
 	case NOT_READY: ingest_ready(in, e); break;
+	case NO_SPACE: *e = *it->why; break;
 	case STOPPING: err_set(e, ERR_UNAVAILABLE, "the server is stopping"); break;
 	case NO_MEMORY:
 		err_set(e, ERR_UNAVAILABLE,
@@ -147,6 +161,7 @@ static void finish(struct ingest *in, struct ingest_item *it, const struct err *
 	if (e && it->reserved) budget_give(in->c.heads, it->reserved);
 	it->done(it->ud, e);
 	buf_free(&it->rec);
+	free(it->why);
 	free(it);
 }
 
@@ -380,6 +395,10 @@ static void tend(struct ingest *in, bool pressure)
 	if (in->unsynced && clock_mono(in->c.clock) - in->synced >= in->c.sync_interval_ns) sync_log(in);
 	if (pressure) flusher_stats(in->flusher, &fs);
 	if (is_old(in) || (pressure && fs.pending == 0)) ingest_seal(in);
+	if (!pressure || in->gen->rows || in->parked) return;
+	pthread_mutex_lock(&in->mu); /* nothing is left whose flush would help; what comes next need not go at once */
+	in->pressure = false;
+	pthread_mutex_unlock(&in->mu);
 }
 
 /* Those that waited longest come first. Under the lock. */
@@ -478,6 +497,40 @@ static void set_defaults(struct ingest_config *c)
 	if (c->sync == INGEST_SYNC_INTERVAL && c->sync_interval_ns <= 0) c->sync_interval_ns = UNITS_SEC;
 }
 
+static void release(struct ingest *in)
+{
+	wal_fini(&in->wal);
+	generation_free(in->gen);
+	pthread_mutex_destroy(&in->mu);
+	pthread_cond_destroy(&in->wake);
+	pthread_cond_destroy(&in->answered);
+	free(in->wal_dir);
+	free(in);
+}
+
+static bool start_thread(pthread_t *t, void *(*run)(void *), struct ingest *in, struct err *e)
+{
+	errno = pthread_create(t, NULL, run, in);
+	return errno == 0 || err_errno(e, "write-ahead log: cannot start a thread");
+}
+
+/* A thread that stops finds nothing to do yet. */
+static bool start_threads(struct ingest *in, struct err *e)
+{
+	in->flusher = flusher_start(e);
+	if (!in->flusher) return false;
+	if (start_thread(&in->thread, ingest_main, in, e)) {
+		if (start_thread(&in->replay_thread, ingest_replay, in, e)) return true;
+		pthread_mutex_lock(&in->mu);
+		in->stopping = true;
+		pthread_cond_signal(&in->wake);
+		pthread_mutex_unlock(&in->mu);
+		pthread_join(in->thread, NULL);
+	}
+	flusher_stop(in->flusher);
+	return false;
+}
+
 struct ingest *ingest_start(const struct ingest_config *c, struct store *st, struct err *e)
 {
 	uint64_t *files = NULL;
@@ -507,10 +560,11 @@ struct ingest *ingest_start(const struct ingest_config *c, struct store *st, str
 	pthread_cond_init(&in->answered, &a);
 	pthread_condattr_destroy(&a);
 	if (nfiles) store_set_warning(st, "the write-ahead log is being replayed: recent entries may be missing");
-	in->flusher = flusher_start();
-	pthread_create(&in->thread, NULL, ingest_main, in);
-	pthread_create(&in->replay_thread, NULL, ingest_replay, in);
-	return in;
+	in->disk = (struct reserve){c->fs, c->clock, in->wal_dir, c->heads, c->disk_reserve, c->disk_full_at};
+	reserve_init(&in->disk);
+	if (start_threads(in, e)) return in;
+	release(in);
+	return NULL;
 }
 
 void ingest_stop(struct ingest *in, bool flush)
@@ -525,16 +579,10 @@ void ingest_stop(struct ingest *in, bool flush)
 	pthread_mutex_unlock(&in->mu);
 	pthread_join(in->replay_thread, NULL);
 	pthread_join(in->thread, NULL);
-	flusher_stop(in->flusher);
 	if (in->unsynced && !wal_sync(&in->wal, &e)) log_error("cannot sync the write-ahead log", kv_err(&e));
 	for (size_t i = 0; i < in->gen->nfiles; i++) in->gen->files[i]->keep = true; /* not in segments yet */
-	wal_fini(&in->wal);
-	generation_free(in->gen);
-	pthread_mutex_destroy(&in->mu);
-	pthread_cond_destroy(&in->wake);
-	pthread_cond_destroy(&in->answered);
-	free(in->wal_dir);
-	free(in);
+	flusher_stop(in->flusher);
+	release(in);
 }
 
 static bool add_streams(void *ud, struct str tenant)
@@ -561,6 +609,9 @@ void ingest_stats(struct ingest *in, struct ingest_stats *out)
 	out->segments_written = fs.segments;
 	out->flushed_bytes = fs.flushed_bytes;
 	out->flushed_entries = fs.flushed_rows;
+	out->disk_free = in->disk.avail;
+	out->disk_reserve = in->disk.keep;
+	out->disk_refused = in->disk.refused;
 	void *ud[] = {in, out};
 	store_tenants(in->st, add_streams, ud);
 }

@@ -38,6 +38,8 @@ struct ingest_config {
 	void *max_streams_ud;
 	struct budget *heads;         /* bytes in heads, outlives the store; when exhausted a push waits up to 5 s for a
 	                               * flush to make room and then gets ERR_UNAVAILABLE */
+	uint64_t disk_reserve;        /* bytes of the disk that pushes leave alone, see reserve.h; they get ERR_NO_SPACE */
+	double disk_full_at;
 	struct fs *fs;
 	struct clock *clock;
 };
@@ -73,6 +75,7 @@ struct ingest_stats {
 	uint64_t wal_bytes, wal_records, wal_syncs, wal_failures, wal_corrupt_records;
 	uint64_t flushes, flush_failures, segments_written, flushed_bytes, flushed_entries;
 	uint64_t streams_created;
+	uint64_t disk_free, disk_reserve, disk_refused; /* bytes as last measured; pushes */
 };
 void ingest_stats(struct ingest *in, struct ingest_stats *out);
 /* Streams of one tenant that the heads know. */

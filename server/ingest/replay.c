@@ -6,35 +6,71 @@
 #include "common/units.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
-#define MIB        (1u << 20)
 #define QUARANTINE "quarantine"
-#define COPY_MAX   (1u << 30) /* bytes of one damaged range that are copied */
+#define PIECE      (256u << 10) /* bytes of a damaged range that are copied at a time */
 
 struct replay {
 	struct ingest *in;
 	struct wal_file *file;
 	struct wal_reader r;
 	uint64_t from; /* where an attempt to read the file broke off */
-	bool last; /* the newest file, which a crash may have cut */
+	bool last;     /* the newest file, which a crash may have cut */
 	uint64_t records, skipped, damaged, rows;
 	int64_t logged;
 };
 
+/* Copies [off, off + len) of the file into an open one; *sum: their hash. */
+static bool copy_range(struct replay *p, int to, uint64_t off, uint64_t len, uint64_t *sum, struct err *e)
+{
+	XXH3_state_t *h = XXH3_createState();
+	char *piece = mem_alloc(PIECE);
+	bool ok = XXH3_64bits_reset(h) == XXH_OK;
+	while (ok && len) {
+		size_t n = len < PIECE ? (size_t)len : PIECE;
+		ok = fs_pread(p->in->c.fs, p->r.fd, piece, n, (off_t)off, e) && fs_write(p->in->c.fs, to, piece, n, e);
+		if (ok) XXH3_64bits_update(h, piece, n);
+		off += n;
+		len -= n;
+	}
+	*sum = XXH3_64bits_digest(h);
+	XXH3_freeState(h);
+	free(piece);
+	return ok;
+}
+
+/* The name ends in a hash of the bytes: numbers of log files come again once all are gone, and what another one left
+ * must stay, while the same bytes met again after a crash make no second copy. */
+static bool set_aside(struct replay *p, uint64_t off, uint64_t len, struct buf *path, struct err *e)
+{
+	struct fs *fs = p->in->c.fs;
+	struct buf dir = {0}, tmp = {0};
+	uint64_t sum;
+	fs_path(&dir, p->in->wal_dir, QUARANTINE);
+	buf_printf(path, "%s/%s-%llu", dir.p, strrchr(p->file->path, '/') + 1, (unsigned long long)off);
+	buf_printf(&tmp, "%s.tmp", buf_cstr(path));
+	int fd =
+		fs_mkdirs(fs, dir.p, 0750, e) ? fs_open(fs, buf_cstr(&tmp), O_WRONLY | O_CREAT | O_TRUNC, 0640, e) : -1;
+	bool ok = fd >= 0 && copy_range(p, fd, off, len, &sum, e) && fs_sync(fs, fd, e);
+	if (fd >= 0) fs_close(fs, fd);
+	if (ok) {
+		buf_printf(path, "-%016llx", (unsigned long long)sum);
+		ok = fs_rename(fs, tmp.p, buf_cstr(path), e) && fs_sync_dir(fs, dir.p, e);
+	}
+	struct err ignored = ERR_INIT;
+	if (!ok && fd >= 0) fs_unlink(fs, tmp.p, &ignored);
+	buf_free(&dir);
+	buf_free(&tmp);
+	return ok;
+}
+
 /* What cannot be read is set aside, so that nothing is lost for good when the file goes. */
 static void quarantine(struct replay *p, uint64_t off, uint64_t len)
 {
-	struct buf dir = {0}, path = {0}, bytes = {0};
+	struct buf path = {0};
 	struct err e = ERR_INIT;
-	const char *name = strrchr(p->file->path, '/') + 1;
-	fs_path(&dir, p->in->wal_dir, QUARANTINE);
-	buf_printf(&path, "%s/%s-%llu", dir.p, name, (unsigned long long)off);
-	size_t n = len <= COPY_MAX ? (size_t)len : 0;
-	buf_reserve(&bytes, n);
-	bool ok = (n == len || err_set(&e, ERR_TOO_LARGE, "at most %u bytes are copied", COPY_MAX)) &&
-		  fs_pread(p->in->c.fs, p->r.fd, bytes.p, n, (off_t)off, &e) &&
-		  fs_mkdirs(p->in->c.fs, dir.p, 0750, &e) &&
-		  fs_replace(p->in->c.fs, buf_cstr(&path), str_of(bytes.p, n), 0640, &e);
+	bool ok = set_aside(p, off, len, &path, &e);
 	if (!ok) {
 		log_error("cannot set damaged bytes of the write-ahead log aside; the file is kept", kv_err(&e));
 		p->file->keep = true;
@@ -46,9 +82,7 @@ static void quarantine(struct replay *p, uint64_t off, uint64_t len)
 	pthread_mutex_lock(&p->in->mu);
 	p->in->stats.wal_corrupt_records++;
 	pthread_mutex_unlock(&p->in->mu);
-	buf_free(&dir);
 	buf_free(&path);
-	buf_free(&bytes);
 }
 
 static void progress(struct replay *p, uint64_t bytes)

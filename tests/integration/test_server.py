@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """larch-server alone: durability through crashes, tenants, configuration errors, bad input, full disks."""
+import contextlib
 import gzip
 import json
 import os
@@ -333,43 +334,88 @@ def test_a_query_ends_when_its_client_goes(env):
     assert server.lines('{app="a"} |= "x"') == []
 
 
-
-def test_full_disk(env):
-    """A small tmpfs fills up: 503 with a clear text, what was acknowledged stays, and all goes on when there is room."""
+@contextlib.contextmanager
+def small_disk(env, size):
+    """A file system of its own for the server's data."""
     disk = env.path("server-data")
     os.mkdir(disk)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", disk], check=True)
     try:
-        server = env.server(OPEN_LIMITS)
-        ledger = Ledger()
-        rnd = random.Random(5)
-        refused = None
-        for i in range(400):
-            rows = [(f"{i % 3}", time.time_ns() + k, "%0500x" % rnd.getrandbits(2000)) for k in range(400)]
-            ledger.sent.update(rows)
-            streams = {}
-            for name, ts, line in rows:
-                streams.setdefault(name, []).append([str(ts), line])
-            answer = server.post("/loki/api/v1/push", {"streams": [{"stream": {"app": "ledger", "name": n}, "values": v} for n, v in streams.items()]})
-            if answer.status != 204:
-                refused = answer
-                break
-            ledger.acked.update(rows)
-        assert refused is not None and refused.status == 503, refused
-        assert "space" in refused.text.lower(), refused
-        ledger.check(server)
-        server.kill()
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-        server.restart()
-        ledger.check(server)
-        assert ledger.push(server, [("0", time.time_ns(), "there is room again")])
-        ledger.check(server)
-        server.stop()
+        yield disk
     finally:
         for p in env.processes:
             if p.running:
                 p.kill()
         subprocess.run(["umount", "-l", disk], check=False)
+
+
+def free(disk):
+    space = os.statvfs(disk)
+    return space.f_bavail * space.f_frsize
+
+
+def leave(disk, n):
+    """Fills the disk up to n free bytes; the name of the file that does."""
+    path = os.path.join(disk, "ballast")
+    with open(path, "ab", buffering=0) as f, contextlib.suppress(OSError):
+        while free(disk) > n:
+            f.write(bytes(4096))
+    return path
+
+
+def rows_of(n, size):
+    start = time.time_ns()
+    rnd = random.Random(start)
+    return [("0", start + k, "%0*x" % (size, rnd.getrandbits(4 * size))) for k in range(n)]
+
+
+def test_full_disk(env):
+    """Pushes get 503 and a clear text, what was acknowledged stays, and queries, flushes and starts go on; when there
+    is room, so do pushes."""
+    with small_disk(env, 64) as disk:
+        server = env.server(OPEN_LIMITS)
+        ledger = Ledger()
+        assert ledger.push(server, rows_of(1000, 8000))
+        reserve = server.metric("larch_disk_reserve_bytes")
+        leave(disk, reserve + 7e6)
+        text = env.wait_for(lambda: (a := ledger.send(server, rows_of(1, 100))).status == 503 and a.text, "a refusal")
+        for part in (disk, "larch.disk_reserve", "bytes free", "no space"):
+            assert part in text, text
+        ledger.check(server)
+        # The entries become segments, which are smaller than the log, and that makes room.
+        env.wait_for(lambda: ledger.push(server, rows_of(1, 100)), "a flush to make room")
+        ballast = leave(disk, reserve * .9)
+        env.wait_for(lambda: ledger.send(server, rows_of(1, 100)).status == 503, "a full disk")
+        assert server.post("/flush").status == 204
+        assert server.metric("larch_disk_refused_pushes_total") > 1
+        server.kill()
+        server.restart()
+        ledger.check(server)
+        assert ledger.send(server, rows_of(1, 100)).status == 503
+        os.unlink(ballast)
+        env.wait_for(lambda: ledger.push(server, rows_of(1, 100)), "room")
+        ledger.check(server)
+        server.stop()
+
+
+def test_full_disk_without_a_reserve(env):
+    """The same where writes meet the end of the disk."""
+    with small_disk(env, 24) as disk:
+        server = env.server(OPEN_LIMITS + "larch: {disk_reserve: 1B}\n")
+        ledger = Ledger()
+        assert ledger.push(server, rows_of(1000, 100))
+        ballast = leave(disk, 0)
+        env.wait_for(lambda: ledger.send(server, rows_of(1, 10000)).status == 503, "a full disk")
+        ledger.check(server)
+        assert server.post("/flush").status == 503
+        server.kill()
+        server.restart()
+        ledger.check(server)
+        os.unlink(ballast)
+        env.wait_for(lambda: ledger.push(server, rows_of(1, 100)), "room")
+        env.wait_for(lambda: server.post("/flush").status == 204, "a flush")
+        ledger.check(server)
+        server.stop()
 
 
 @short

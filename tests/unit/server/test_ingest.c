@@ -2,6 +2,7 @@
 #include "tests/unit/server/store_util.h"
 
 #include "common/units.h"
+#include "server/ingest/wal.h"
 
 #define TENANT "t"
 #define NOW    INT64_C(1700000000000000000)
@@ -420,11 +421,18 @@ static void a_crash_at_any_moment_loses_nothing(void **state)
 
 static void newest_wal(const struct place *p, struct buf *path)
 {
-	struct fs_list f;
-	MUST(fs_list(p->wal, &f, must));
-	assert_true(f.n > 0);
-	fs_path(path, p->wal, f.v[f.n - 1]);
-	fs_list_free(&f);
+	struct wal_file *f;
+	uint64_t *v;
+	size_t n;
+	MUST(wal_files(p->wal, &v, &n, must));
+	assert_true(n > 0);
+	f = wal_file_new(&fs_real, p->wal, v[n - 1]);
+	f->keep = true;
+	buf_clear(path);
+	buf_c(path, f->path);
+	buf_cstr(path);
+	wal_file_unref(f);
+	free(v);
 }
 
 static void a_torn_tail_is_cut(void **state)
@@ -500,6 +508,35 @@ static void a_damaged_record_is_set_aside(void **state)
 		buf_free(&q);
 		free(l.state);
 	}
+}
+
+/* Numbers of log files come again; what was set aside of an earlier one stays. */
+static void what_is_set_aside_is_never_replaced(void **state)
+{
+	struct place p;
+	struct buf path = {0}, q = {0};
+	(void)state;
+	place_init(&p);
+	fs_path(&q, p.wal, "quarantine");
+	for (size_t i = 0; i < 3; i++) {
+		place_open(&p);
+		MUST(push_numbers(p.in, TENANT, 100 * i, 10, 5, must));
+		place_close(&p, false);
+		newest_wal(&p, &path);
+		flip(path.p, 100);
+		for (int again = 0; again < 2; again++) { /* the file is met again after a crash: no second copy */
+			struct buf kept = {0};
+			MUST(fs_read_file(&fs_real, path.p, 1 << 20, &kept, must));
+			place_open(&p);
+			assert_int_equal(names_in(q.p), i + 1);
+			place_close(&p, true);
+			if (again == 0) put_file(path.p, buf_view(&kept));
+			buf_free(&kept);
+		}
+	}
+	place_fini(&p);
+	buf_free(&path);
+	buf_free(&q);
 }
 
 static void a_log_larger_than_memory_replays(void **state)
@@ -615,6 +652,58 @@ static void a_full_disk_refuses_until_there_is_space(void **state)
 	free(l.state);
 }
 
+struct small_disk {
+	struct fs base; /* first */
+	_Atomic uint64_t avail;
+};
+
+static int space_of(struct fs *fs, const char *path, struct fs_space *out)
+{
+	(void)path;
+	*out = (struct fs_space){UINT64_C(1) << 40, ((struct small_disk *)fs)->avail};
+	return 0;
+}
+
+/* Below the reserve nothing is taken, but what is there is answered and flushed; then all goes on by itself. */
+static void a_reserve_of_the_disk_is_kept(void **state)
+{
+	struct place p;
+	struct ledger l;
+	struct err e;
+	struct small_disk d = {.base = *quick_fs(), .avail = 50u << 20};
+	struct ingest_stats s;
+	(void)state;
+	place_init(&p);
+	ledger_init(&l);
+	d.base.space = space_of;
+	p.fs = &d.base;
+	p.c.disk_reserve = 10u << 20;
+	place_open(&p);
+	MUST(ledger_push(&l, p.in, 0, 5, must));
+	d.avail = 10u << 20;
+	clock_fake_step(&p.clock, UNITS_SEC);
+	assert_false(ledger_push(&l, p.in, 5, 5, &e));
+	assert_int_equal(e.code, ERR_NO_SPACE);
+	assert_non_null(strstr(e.msg, p.dir));
+	ledger_check(&l, p.st);
+	for (int i = 0; ingest_stats(p.in, &s), s.flushes == 0; i++) { /* segments are smaller than the log */
+		if (i > 30000) fail_msg("a low disk makes no flush");
+		usleep(1000);
+	}
+	assert_int_equal(names_in(p.wal), 0);
+	place_close(&p, false);
+	place_open(&p); /* starts on a full disk, too */
+	assert_false(ledger_push(&l, p.in, 10, 5, &e));
+	ingest_stats(p.in, &s);
+	assert_true(s.disk_refused == 1 && s.disk_free == 10u << 20 && s.disk_reserve == 10u << 20);
+	d.avail = 20u << 20;
+	clock_fake_step(&p.clock, UNITS_SEC);
+	MUST(ledger_push(&l, p.in, 15, 5, must));
+	ledger_check(&l, p.st);
+	place_fini(&p);
+	free(l.state);
+}
+
 /* Segments that a failed attempt has written are not written again. */
 static void a_flush_goes_on_where_it_failed(void **state)
 {
@@ -658,9 +747,11 @@ int main(void)
 		cmocka_unit_test(a_crash_at_any_moment_loses_nothing),
 		cmocka_unit_test(a_torn_tail_is_cut),
 		cmocka_unit_test(a_damaged_record_is_set_aside),
+		cmocka_unit_test(what_is_set_aside_is_never_replaced),
 		cmocka_unit_test(a_log_larger_than_memory_replays),
 		cmocka_unit_test(a_fault_at_any_call_loses_nothing),
 		cmocka_unit_test(a_full_disk_refuses_until_there_is_space),
+		cmocka_unit_test(a_reserve_of_the_disk_is_kept),
 		cmocka_unit_test(a_flush_goes_on_where_it_failed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
