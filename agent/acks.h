@@ -5,13 +5,12 @@
  * acknowledged with 2xx, dropped on purpose, or given up as configured; this happens in any order.
  * acks_prefix() is how many rows from the first on are dealt with without a gap: what a position may
  * cover. Rows ahead of a gap are one bit each.
+ * A row that became several entries (acks_share) is dealt with when that was reported as often.
  * Invariants: prefix <= next; no bit below prefix is set. One owner thread. O(1) a row. */
 #ifndef LARCH_AGENT_ACKS_H
 #define LARCH_AGENT_ACKS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "common/map.h"
 
 struct acks_client {
 	uint64_t prefix;
@@ -23,6 +22,7 @@ struct acks {
 	uint64_t next; /* the next row's number */
 	struct acks_client *v;
 	size_t nclients;
+	struct map shares; /* struct share: rows that became several entries, not all of which are dealt with */
 };
 
 void acks_init(struct acks *a, size_t nclients);
@@ -30,6 +30,8 @@ void acks_fini(struct acks *a);
 /* Rows [from, to) are dealt with by `client`; rows already dealt with are ignored. */
 void acks_done(struct acks *a, size_t client, uint64_t from, uint64_t to);
 void acks_done_all(struct acks *a, uint64_t from, uint64_t to);
+/* The row, with which nobody has dealt yet, became so many entries more: every client reports it once for each. */
+void acks_share(struct acks *a, uint64_t row, size_t more);
 uint64_t acks_prefix(const struct acks *a, size_t client);
 uint64_t acks_slowest(const struct acks *a);
 /* Nobody owes an answer for any row handed out. */

@@ -84,6 +84,12 @@ static void on_dropped(void *ud, const struct entry *e, struct str reason)
 		acks_done_all(e->origins[i].src, e->origins[i].seq, e->origins[i].seq + 1);
 }
 
+static void on_shared(void *ud, const struct entry *e, size_t more)
+{
+	(void)ud;
+	for (uint32_t i = 0; i < e->norigins; i++) acks_share(e->origins[i].src, e->origins[i].seq, more);
+}
+
 static void on_warning(void *ud, const char *text)
 {
 	struct job *j = ud;
@@ -111,6 +117,7 @@ static bool job_init(struct job *j, struct agent *a, const struct job_conf *conf
 				       .ud = j,
 				       .metrics = a->custom,
 				       .dropped = on_dropped,
+				       .shared = on_shared,
 				       .warn = on_warning,
 				       .inspect = a->opts.inspect ? on_inspect : NULL};
 	if (!(j->relabel = relabel_new(&conf->relabel, e))) return false;

@@ -24,7 +24,7 @@ static size_t escape_len(const char *p, const char *end)
 struct str ansi_strip(struct arena *a, struct str line)
 {
 	const char *end = line.p + line.n;
-	if (!memchr(line.p, 0x1b, line.n) && str_find(line, STR("\xc2\x9b")) < 0) return line;
+	if (!memchr(line.p, 0x1b, line.n) && !memchr(line.p, 0xc2, line.n)) return line;
 	char *out = arena_alloc(a, line.n), *o = out;
 	for (const char *p = line.p; p < end;) {
 		size_t intro = *p == 0x1b ? 1 : end - p >= 2 && memcmp(p, "\xc2\x9b", 2) == 0 ? 2 : 0;

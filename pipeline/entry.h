@@ -13,7 +13,8 @@
 #include "common/labels.h"
 
 /* Where an entry came from: the source's bookkeeping and the row's number there. Joined entries (multiline,
- * cri partials) have one origin per row. Opaque to the pipeline, which only keeps, joins and reports them. */
+ * cri partials) have one origin per row, and what is divided (split_json) leaves each part with all of them. Opaque to
+ * the pipeline, which only keeps, joins and reports them. */
 struct origin {
 	void *src;
 	uint64_t seq;

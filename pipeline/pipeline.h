@@ -26,6 +26,9 @@ struct pipeline_env {
 	void *ud;
 	/* An entry was dropped on purpose; reason is the metric's ("drop_stage", "match_stage", …). */
 	void (*dropped)(void *ud, const struct entry *e, struct str reason);
+	/* e was divided: so many entries more than one have its origins now, and each of them comes out or is dropped.
+	 * May be NULL. */
+	void (*shared)(void *ud, const struct entry *e, size_t more);
 	struct custom_metrics *metrics; /* what the metrics stage counts into; NULL: nothing is counted */
 	/* Warnings at load time (unknown key inside a stage). May be NULL. */
 	void (*warn)(void *ud, const char *text);

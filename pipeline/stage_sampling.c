@@ -1,27 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* sampling: keeps each entry with the given probability. */
+/* sampling: keeps each entry with the given probability. The clock's randomness, a system call, is only the seed. */
 #include "pipeline/stage.h"
 
 struct conf {
 	double rate;
 	struct str reason;
 };
+struct state {
+	uint64_t random; /* xorshift64* (Marsaglia 2003, Vigna 2014); never 0 */
+};
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct conf *c = s->conf;
-	if (c->rate >= 0 && c->rate <= 1) return true;
-	return stage_refuse(body, "rate", e,
-			    "rate must be between 0.0 (drop everything) and 1.0 (keep everything), not %f", c->rate);
+	if (!(c->rate >= 0 && c->rate <= 1))
+		return stage_refuse(body, "rate", e,
+				    "rate must be between 0.0 (drop everything) and 1.0 (keep everything), not %f",
+				    c->rate);
+	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
+	st->random = clock_rnd(s->env->clock) | 1;
+	return true;
+}
+
+static double next(struct state *st) /* [0, 1) */
+{
+	st->random ^= st->random >> 12;
+	st->random ^= st->random << 25;
+	st->random ^= st->random >> 27;
+	return (double)(st->random * UINT64_C(0x2545f4914f6cdd1d) >> 11) * 0x1p-53;
 }
 
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
-	for (size_t i = 0; i < b->n; i++) {
-		double r = (double)(clock_rnd(s->env->clock) >> 11) * 0x1p-53; /* [0, 1) */
-		if (r >= c->rate) stage_drop_entry(s, &b->v[i], c->reason);
-	}
+	for (size_t i = 0; i < b->n; i++)
+		if (next(s->state) >= c->rate) stage_drop_entry(s, &b->v[i], c->reason);
 }
 
 static const struct conf_field fields[] = {

@@ -2,7 +2,7 @@
 /* split_json: a JSON array becomes one entry for each of its elements, whose line is the element's text as it stands.
  * Anything else passes; an array without elements is dropped. Of Alloy.
  *
- * The origins are the last element's: the row counts as dealt with when that one is. */
+ * Every element has the origins of the array: its row is dealt with when all of them are (env.shared). */
 #include "common/json.h"
 #include "pipeline/stage.h"
 
@@ -32,7 +32,7 @@ static bool split(struct arena *a, struct str in, struct elements *out)
 	return json_next(&j) == JSON_END;
 }
 
-/* An entry like e with values, but not origins, of its own. */
+/* An entry like e with values of its own. */
 static void add_like(struct batch *out, const struct entry *e, struct str line)
 {
 	struct entry *child = batch_push(out);
@@ -41,8 +41,14 @@ static void add_like(struct batch *out, const struct entry *e, struct str line)
 	child->extracted = arena_alloc(out->arena, (e->nextracted + 1) * sizeof *child->extracted);
 	if (e->nextracted) memcpy(child->extracted, e->extracted, e->nextracted * sizeof *child->extracted);
 	child->cap_extracted = e->nextracted + 1;
-	child->origins = NULL;
-	child->norigins = child->cap_origins = 0;
+}
+
+static void add_elements(struct stage *s, struct batch *out, struct entry *e, const struct elements *found)
+{
+	e->labels_own = e->meta_own = false; /* shared from here on */
+	e->cap_origins = 0;
+	if (s->env->shared && found->n > 1) s->env->shared(s->env->ud, e, found->n - 1);
+	for (size_t i = 0; i < found->n; i++) add_like(out, e, found->v[i]);
 }
 
 static void run(struct stage *s, struct batch *b)
@@ -54,16 +60,12 @@ static void run(struct stage *s, struct batch *b)
 		struct elements found = {0};
 		struct str in;
 		bool is_array = stage_input(b, e, c->source, &in) && split(b->arena, in, &found);
-		if (is_array && !found.n) {
+		if (!is_array)
+			*batch_push(&out) = *e;
+		else if (found.n)
+			add_elements(s, &out, e, &found);
+		else
 			stage_drop_entry(s, e, STR("split_json_empty"));
-			continue;
-		}
-		if (is_array) {
-			e->labels_own = e->meta_own = false; /* shared from here on */
-			for (size_t k = 0; k + 1 < found.n; k++) add_like(&out, e, found.v[k]);
-			e->line = found.v[found.n - 1];
-		}
-		*batch_push(&out) = *e;
 	}
 	*b = out;
 }

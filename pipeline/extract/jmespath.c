@@ -278,15 +278,15 @@ static struct jnode *parse_each(struct parser *p, int power)
 static struct jnode *parse_slice(struct parser *p)
 {
 	struct jnode *n = node(p, JNODE_SLICE, NULL, NULL);
-	for (int i = 0; peek(p, 0) != T_RBRACKET && i < 3;) {
+	for (int i = 0; peek(p, 0) != T_RBRACKET;) {
 		const struct token *t = take(p);
-		if (t->kind == T_COLON) {
+		if (t->kind == T_COLON && i < 2) {
 			i++;
-		} else if (t->kind == T_NUMBER) {
+		} else if (t->kind == T_NUMBER && !n->given[i]) {
 			n->slice[i] = t->num;
 			n->given[i] = true;
 		} else {
-			return fail(p, "Expected tColon or tNumber, received: ", toks[t->kind].name);
+			return fail(p, "Expected tRbracket, tColon or tNumber, received: ", toks[t->kind].name);
 		}
 	}
 	return match(p, T_RBRACKET) ? n : NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Pipeline stages as YAML, a NUL, lines: what compiles runs over the lines, in two batches, a tick and a flush, and
- * every origin comes out or is dropped exactly once. */
+ * every origin comes out or is dropped as often as it was shared, and once more. */
 #include "common/units.h"
 #include "pipeline/custom_metrics.h"
 #include "pipeline/pipeline.h"
@@ -10,12 +10,18 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LINES_MAX 64
-static unsigned char seen[LINES_MAX];
+static size_t owed[LINES_MAX];
 
 static void count(const struct entry *e)
 {
 	for (uint32_t i = 0; i < e->norigins; i++)
-		if (seen[e->origins[i].seq]++) abort();
+		if (!owed[e->origins[i].seq]--) abort();
+}
+
+static void shared(void *ud, const struct entry *e, size_t more)
+{
+	(void)ud;
+	for (uint32_t i = 0; i < e->norigins; i++) owed[e->origins[i].seq] += more;
 }
 
 static void dropped(void *ud, const struct entry *e, struct str reason)
@@ -49,6 +55,7 @@ static uint64_t feed(struct batch *b, struct str *lines, uint64_t seq, size_t n)
 		e->origins = arena_alloc(b->arena, sizeof *e->origins);
 		*e->origins = (struct origin){NULL, seq};
 		e->norigins = 1;
+		owed[seq] = 1;
 	}
 	return seq;
 }
@@ -62,9 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&conf, 0);
 	arena_init(&arena, 0);
 	clock_fake_init(&clock, UNITS_SEC, 1);
-	memset(seen, 0, sizeof seen);
+	memset(owed, 0, sizeof owed);
 	str_cut(&lines, '\0', &text);
-	struct pipeline_env env = {.clock = &clock.base, .job = "t", .file = "f", .dropped = dropped};
+	struct pipeline_env env = {.clock = &clock.base, .job = "t", .file = "f", .dropped = dropped, .shared = shared};
 	env.metrics = custom_metrics_new(&clock.base);
 	const struct yaml *n = yaml_parse(&conf, text, &e);
 	struct pipeline *p = n ? pipeline_new(n, &env, &e) : NULL;
@@ -82,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pipeline_flush(p, &b);
 		done(&b);
 		for (uint64_t i = 0; i < fed; i++)
-			if (seen[i] != 1) abort();
+			if (owed[i]) abort();
 		struct buf out = {0};
 		custom_metrics_expose(env.metrics, &out);
 		buf_free(&out);

@@ -66,12 +66,39 @@ static void random_order_matches_model(void **state)
 	}
 }
 
+static void a_shared_row_is_done_when_all_its_entries_are(void **state)
+{
+	(void)state;
+	struct acks a;
+	acks_init(&a, 2);
+	a.next = 4;
+	acks_share(&a, 1, 2);
+	acks_share(&a, 1, 1); /* one of them became two */
+	acks_done(&a, 0, 0, 4);
+	assert_int_equal(acks_prefix(&a, 0), 1);
+	acks_done(&a, 0, 1, 2);
+	acks_done(&a, 0, 1, 2);
+	assert_int_equal(acks_prefix(&a, 0), 1);
+	acks_done_all(&a, 1, 2); /* dropped by a stage, for everyone */
+	assert_int_equal(acks_prefix(&a, 0), 4);
+	acks_done(&a, 1, 0, 4);
+	acks_done(&a, 1, 1, 2);
+	assert_int_equal(acks_prefix(&a, 1), 1);
+	assert_int_equal(a.shares.n, 1);
+	acks_done(&a, 1, 1, 2);
+	assert_true(acks_complete(&a));
+	assert_int_equal(a.shares.n, 0);
+	acks_share(&a, 9, 1); /* left behind */
+	acks_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order),
 		cmocka_unit_test(gaps_hold_the_prefix),
 		cmocka_unit_test(random_order_matches_model),
+		cmocka_unit_test(a_shared_row_is_done_when_all_its_entries_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,9 @@
  *
  * Every line starts with the labels {job="t"}, a time of 1, 2, 3 … s after the epoch, and one origin (1, 2, 3 …). Out
  * comes one line per entry: {labels} line, and only if they are not as at the start: "@" and the time in ns, metadata,
- * "from" and the origins. What was dropped on purpose is noted as "reason:origins ". */
+ * "from" and the origins. What was dropped on purpose is noted as "reason:origins "; lines that became n entries more
+ * as
+ * "+n:origins " in `shared`. */
 #ifndef LARCH_TESTS_UNIT_PIPELINE_STAGE_RUN_H
 #define LARCH_TESTS_UNIT_PIPELINE_STAGE_RUN_H
 
@@ -21,7 +23,7 @@ struct stage_run {
 	struct pipeline_env env;
 	struct pipeline *p;
 	const char *labels;
-	struct buf out, dropped, warned;
+	struct buf out, dropped, shared, warned;
 	struct err e;
 	uint64_t seq;
 };
@@ -42,6 +44,14 @@ static inline void stage_run_dropped(void *ud, const struct entry *e, struct str
 	buf_ch(&r->dropped, ' ');
 }
 
+static inline void stage_run_shared(void *ud, const struct entry *e, size_t more)
+{
+	struct stage_run *r = ud;
+	buf_printf(&r->shared, "+%zu:", more);
+	stage_run_origins(&r->shared, e);
+	buf_ch(&r->shared, ' ');
+}
+
 static inline void stage_run_warn(void *ud, const char *text)
 {
 	struct stage_run *r = ud;
@@ -60,6 +70,7 @@ static inline bool stage_run_open(struct stage_run *r, const char *stages, struc
 				       .file = "agent.yaml",
 				       .ud = r,
 				       .dropped = stage_run_dropped,
+				       .shared = stage_run_shared,
 				       .metrics = metrics,
 				       .warn = stage_run_warn};
 	struct yaml *n = yaml_parse(&r->conf, str_c(stages), &r->e);
@@ -75,6 +86,7 @@ static inline void stage_run_close(struct stage_run *r)
 	arena_free(&r->batch);
 	buf_free(&r->out);
 	buf_free(&r->dropped);
+	buf_free(&r->shared);
 	buf_free(&r->warned);
 }
 
