@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/digest.h"
 
+#include "common/buf.h"
+#include "common/log.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+
 static uint32_t rotl(uint32_t v, unsigned n) { return v << n | v >> (32 - n); }
-static uint32_t rotr(uint32_t v, unsigned n) { return v >> n | v << (32 - n); }
 static uint32_t be32(const unsigned char *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -97,44 +103,40 @@ void digest_sha1(struct str s, unsigned char out[DIGEST_SHA1])
 	give(state, 5, BIG, out);
 }
 
-static const uint32_t sha256_k[64] = {
-	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-	0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+/* ---- SHA-256 is GnuTLS's: what is uploaded is hashed at the speed that the processor has for it ---- */
 
-static void sha256_block(uint32_t *state, const unsigned char *p)
+struct digest {
+	gnutls_hash_hd_t handle;
+};
+
+static void must(int rc)
 {
-	uint32_t w[64], v[8];
-	for (int i = 0; i < 16; i++) w[i] = be32(p + 4 * i);
-	for (int i = 16; i < 64; i++) {
-		uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
-		uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
-		w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-	}
-	memcpy(v, state, sizeof v);
-	for (int i = 0; i < 64; i++) {
-		uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25), ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
-		uint32_t t1 = v[7] + s1 + ch + sha256_k[i] + w[i];
-		uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-		uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof *v);
-		v[4] += t1;
-		v[0] = t1 + t2;
-	}
-	for (int i = 0; i < 8; i++) state[i] += v[i];
+	if (rc == 0) return;
+	log_error("GnuTLS has no SHA-256", kv_c("err", gnutls_strerror(rc)));
+	abort();
+}
+
+struct digest *digest_sha256_new(void)
+{
+	struct digest *d = mem_zalloc(sizeof *d);
+	must(gnutls_hash_init(&d->handle, GNUTLS_DIG_SHA256));
+	return d;
+}
+
+void digest_add(struct digest *d, struct str piece)
+{
+	if (piece.n) must(gnutls_hash(d->handle, piece.p, piece.n));
+}
+
+void digest_end(struct digest *d, unsigned char *out)
+{
+	gnutls_hash_deinit(d->handle, out);
+	free(d);
 }
 
 void digest_sha256(struct str s, unsigned char out[DIGEST_SHA256])
 {
-	uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-	blocks(s, state, BIG, sha256_block);
-	give(state, 8, BIG, out);
+	must(gnutls_hash_fast(GNUTLS_DIG_SHA256, s.p ? s.p : "", s.n, out));
 }
 
 /* ---- Keccak-f[1600]; lane (x, y) is a[x + 5y] ---- */

@@ -22,6 +22,10 @@ struct exchange {
 	size_t max_body;
 	int64_t timeout_ns;
 	bool too_large;
+	ssize_t (*body_at)(void *ud, uint64_t off, char *p, size_t n);
+	void *body_ud;
+	uint64_t sent; /* of the body that body_at gives */
+	const char *const *want;
 	char errbuf[CURL_ERROR_SIZE];
 };
 
@@ -69,6 +73,25 @@ static size_t on_body(char *p, size_t size, size_t n, void *ud)
 	}
 	buf_add(&x->body, p, n);
 	return n;
+}
+
+static size_t give_body(char *p, size_t size, size_t n, void *ud)
+{
+	struct exchange *x = ud;
+	ssize_t got = x->body_at(x->body_ud, x->sent, p, size * n);
+
+	if (got < 0) return CURL_READFUNC_ABORT;
+	x->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+static int seek_body(void *ud, curl_off_t off, int origin)
+{
+	struct exchange *x = ud;
+
+	if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+	x->sent = (uint64_t)off;
+	return CURL_SEEKFUNC_OK;
 }
 
 static char *url_part(CURLU *u, CURLUPart part)
@@ -156,8 +179,17 @@ static void set_headers(struct exchange *x, const struct httpc_opts *o)
 
 static void set_method(struct exchange *x, const struct httpc_opts *o)
 {
-	x->method = o->method ? o->method : o->body.p ? "POST" : "GET";
-	if (o->body.p || strcmp(x->method, "POST") == 0) {
+	x->method = o->method ? o->method : o->body_at ? "PUT" : o->body.p ? "POST" : "GET";
+	if (o->body_at) {
+		x->body_at = o->body_at;
+		x->body_ud = o->body_ud;
+		curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)o->body_size);
+		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give_body);
+		curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, seek_body);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
+	} else if (o->body.p || strcmp(x->method, "POST") == 0) {
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body.n);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, o->body.p ? o->body.p : "");
 	} else if (strcmp(x->method, "HEAD") == 0) {
@@ -177,6 +209,7 @@ static void set_strings(struct exchange *x, const struct httpc_opts *o)
 		{CURLOPT_CAINFO, o->ca_file},       {CURLOPT_SSLCERT, o->cert_file},
 		{CURLOPT_SSLKEY, o->key_file},      {CURLOPT_PROXY, o->proxy},
 		{CURLOPT_USERAGENT, o->user_agent}, {CURLOPT_ACCEPT_ENCODING, o->compressed ? "gzip" : NULL},
+		{CURLOPT_AWS_SIGV4, o->sigv4},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -184,15 +217,29 @@ static void set_strings(struct exchange *x, const struct httpc_opts *o)
 	}
 }
 
+/* ns in a unit of `unit` ns, at least 1, as libcurl takes times. */
+static long curl_time(int64_t ns, int64_t unit)
+{
+	int64_t n = (ns + unit - 1) / unit;
+
+	return n > INT32_MAX ? INT32_MAX : n > 0 ? (long)n : 1;
+}
+
 static void set_limits(struct exchange *x, const struct httpc_opts *o)
 {
-	long ms;
+	int64_t connect = o->connect_timeout_ns > 0 ? o->connect_timeout_ns : o->timeout_ns;
 
 	x->max_body = o->max_body ? o->max_body : DEFAULT_MAX_BODY;
 	x->timeout_ns = o->timeout_ns > 0 ? o->timeout_ns : DEFAULT_TIMEOUT_NS;
-	ms = x->timeout_ns / 1000000 > INT32_MAX ? INT32_MAX : (long)(x->timeout_ns / 1000000);
-	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, ms ? ms : 1L);
-	curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, ms ? ms : 1L);
+	if (connect <= 0) connect = x->timeout_ns;
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, curl_time(x->timeout_ns, 1000000));
+	curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, curl_time(connect, 1000000));
+	if (o->stall_timeout_ns > 0) {
+		curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, curl_time(o->stall_timeout_ns, 1000000000));
+	}
+	if (o->idle_timeout_ns > 0)
+		curl_easy_setopt(x->easy, CURLOPT_MAXAGE_CONN, curl_time(o->idle_timeout_ns, 1000000000));
 }
 
 static void exchange_fini(struct exchange *x)
@@ -204,10 +251,10 @@ static void exchange_fini(struct exchange *x)
 	free(x->shown_url);
 }
 
-/* On failure x holds nothing. */
-static bool exchange_init(struct exchange *x, const struct httpc_opts *o, struct err *e)
+/* Takes the handle, or a new one when it is NULL. On failure x holds nothing. */
+static bool exchange_init(struct exchange *x, CURL *easy, const struct httpc_opts *o, struct err *e)
 {
-	*x = (struct exchange){.easy = new_handle(e)};
+	*x = (struct exchange){.easy = easy ? easy : new_handle(e), .want = o->want};
 	if (!x->easy) return false;
 	if (!set_url(x, o, e)) {
 		exchange_fini(x);
@@ -259,6 +306,17 @@ static int64_t retry_after(CURL *easy)
 	return s;
 }
 
+static void wanted_headers(const struct exchange *x, struct httpc_result *res)
+{
+	struct curl_header *h;
+
+	for (size_t i = 0; i < HTTPC_WANT; i++) {
+		if (!x->want[i] || curl_easy_header(x->easy, x->want[i], 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+			continue;
+		if (strlen(h->value) < sizeof res->got[i]) strcpy(res->got[i], h->value);
+	}
+}
+
 /* Moves the body into *res. */
 static void exchange_result(struct exchange *x, CURLcode rc, struct httpc_result *res)
 {
@@ -279,6 +337,7 @@ static void exchange_result(struct exchange *x, CURLcode rc, struct httpc_result
 	curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
 	if (type) strncat(res->content_type, type, sizeof res->content_type - 1);
 	res->retry_after_s = retry_after(x->easy);
+	wanted_headers(x, res);
 	res->body = x->body;
 	x->body = (struct buf){0};
 }
@@ -288,11 +347,77 @@ bool httpc_do(const struct httpc_opts *o, struct httpc_result *res, struct err *
 	struct exchange x;
 
 	*res = (struct httpc_result){.err = ERR_INIT, .retry_after_s = -1};
-	if (!exchange_init(&x, o, &res->err)) {
+	if (!exchange_init(&x, NULL, o, &res->err)) {
 		*e = res->err;
 		return false;
 	}
 	exchange_result(&x, curl_easy_perform(x.easy), res);
+	exchange_fini(&x);
+	if (!res->ok) *e = res->err;
+	return res->ok;
+}
+
+/* ---- blocking calls that share connections: each handle has its own, and is used by one call at a time ---- */
+
+struct httpc_pool {
+	pthread_mutex_t lock;
+	CURL **idle; /* the one used last is taken first: it has the freshest connection */
+	size_t n, keep;
+};
+
+struct httpc_pool *httpc_pool_new(size_t keep)
+{
+	struct httpc_pool *p = mem_zalloc(sizeof *p);
+
+	p->idle = mem_alloc((keep + 1) * sizeof *p->idle);
+	p->keep = keep;
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void httpc_pool_free(struct httpc_pool *p)
+{
+	if (!p) return;
+	for (size_t i = 0; i < p->n; i++) curl_easy_cleanup(p->idle[i]);
+	pthread_mutex_destroy(&p->lock);
+	free(p->idle);
+	free(p);
+}
+
+static CURL *take_handle(struct httpc_pool *p)
+{
+	CURL *easy = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->n) easy = p->idle[--p->n];
+	pthread_mutex_unlock(&p->lock);
+	return easy;
+}
+
+static void give_handle(struct httpc_pool *p, CURL *easy)
+{
+	curl_easy_reset(easy); /* the options; connections stay */
+	pthread_mutex_lock(&p->lock);
+	if (p->n < p->keep) {
+		p->idle[p->n++] = easy;
+		easy = NULL;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (easy) curl_easy_cleanup(easy);
+}
+
+bool httpc_pool_do(struct httpc_pool *p, const struct httpc_opts *o, struct httpc_result *res, struct err *e)
+{
+	struct exchange x;
+
+	*res = (struct httpc_result){.err = ERR_INIT, .retry_after_s = -1};
+	if (!exchange_init(&x, take_handle(p), o, &res->err)) {
+		*e = res->err;
+		return false;
+	}
+	exchange_result(&x, curl_easy_perform(x.easy), res);
+	give_handle(p, x.easy);
+	x.easy = NULL;
 	exchange_fini(&x);
 	if (!res->ok) *e = res->err;
 	return res->ok;
@@ -473,7 +598,7 @@ struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc
 	call->c = c;
 	call->fn = fn;
 	call->ud = ud;
-	if (!exchange_init(&call->x, o, e)) {
+	if (!exchange_init(&call->x, NULL, o, e)) {
 		free(call);
 		return NULL;
 	}

@@ -74,11 +74,29 @@ static void every_length(void **state)
 	}
 }
 
+static void in_pieces(void **state)
+{
+	(void)state;
+	unsigned char whole[DIGEST_SHA256], pieces[DIGEST_SHA256];
+	struct buf b = {0};
+	for (int i = 0; i < 1000; i++) buf_ch(&b, (char)i);
+	digest_sha256(buf_view(&b), whole);
+	for (size_t step = 1; step < 300; step += 37) {
+		struct digest *d = digest_sha256_new();
+		for (size_t at = 0; at < b.n; at += step) digest_add(d, str_sub(buf_view(&b), at, at + step < b.n ? at + step : b.n));
+		digest_end(d, pieces);
+		assert_memory_equal(whole, pieces, sizeof whole);
+	}
+	digest_end(digest_sha256_new(), NULL);
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_examples),
 		cmocka_unit_test(every_length),
+		cmocka_unit_test(in_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,106 @@ static void passwords_stay_out_of_errors(void **state)
 	assert_true(str_find(str_c(e.msg), STR("no-such-host.invalid/x")) > 0);
 }
 
+/* ---- many threads, few connections ---- */
+
+static ssize_t alphabet(void *ud, uint64_t off, char *p, size_t n)
+{
+	size_t left = 100000 - off;
+
+	(*(int *)ud)++;
+	if (n > left) n = left;
+	for (size_t i = 0; i < n; i++) p[i] = (char)('a' + (off + i) % 26);
+	return (ssize_t)n;
+}
+
+static ssize_t broken(void *ud, uint64_t off, char *p, size_t n)
+{
+	(void)ud, (void)off, (void)p, (void)n;
+	return -1;
+}
+
+static void bodies_are_read_as_they_are_sent(void **state)
+{
+	struct httpc_pool *p = httpc_pool_new(4);
+	struct httpc_opts o = {.url = url("/echo"), .proxy = "", .body_size = 100000};
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+	int reads = 0;
+
+	(void)state;
+	o.body_at = alphabet;
+	o.body_ud = &reads;
+	o.want[1] = "Content-Length";
+	if (!httpc_pool_do(p, &o, &res, &e)) fail_msg("%s", e.msg);
+	assert_true(str_starts(buf_view(&res.body), STR("PUT body=abcdefghijklmnopqrstuvwxyzabc")));
+	assert_int_equal(res.body.n, strlen("PUT body=") + 100000);
+	assert_string_equal(res.got[0], "");
+	assert_string_equal(res.got[1], "100009");
+	assert_true(reads > 1);
+	buf_free(&res.body);
+	o.body_at = broken;
+	assert_false(httpc_pool_do(p, &o, &res, &e));
+	assert_int_equal(e.code, ERR_IO);
+	httpc_pool_free(p);
+}
+
+struct calls {
+	struct httpc_pool *p;
+	const char *url;
+};
+
+static void *ten_calls(void *ud)
+{
+	struct calls *c = ud;
+	struct httpc_opts o = {.url = c->url, .proxy = ""};
+	long ok = 0;
+
+	for (int i = 0; i < 10; i++) {
+		struct httpc_result res;
+		struct err e = ERR_INIT;
+
+		ok += httpc_pool_do(c->p, &o, &res, &e) && res.status == 200;
+		buf_free(&res.body);
+	}
+	return (void *)ok;
+}
+
+static void threads_share_connections(void **state)
+{
+	struct calls c = {httpc_pool_new(4), url("/echo")};
+	pthread_t threads[4];
+	void *ok;
+
+	(void)state;
+	t.npeers = 0;
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, ten_calls, &c), 0);
+		for (int i = 0; i < 4; i++) {
+			pthread_join(threads[i], &ok);
+			assert_int_equal((long)ok, 10);
+		}
+	}
+	assert_in_range(t.npeers, 1, 8); /* of 80 calls */
+	httpc_pool_free(c.p);
+}
+
+static void requests_are_signed(void **state)
+{
+	static const char *const headers[] = {"x-amz-content-sha256: UNSIGNED-PAYLOAD", NULL};
+	struct httpc_opts o = {.url = url("/echo"), .proxy = "", .headers = headers, .sigv4 = "aws:amz:eu-west-9:s3"};
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	o.user = "key:1";
+	o.password = "secret";
+	if (!httpc_do(&o, &res, &e)) fail_msg("%s", e.msg);
+	assert_true(str_starts(buf_view(&res.body), STR("GET Authorization=AWS4-HMAC-SHA256 Credential=key:1/")));
+	assert_true(str_find(buf_view(&res.body), STR("/eu-west-9/s3/aws4_request")) > 0);
+	assert_true(str_find(buf_view(&res.body), STR("x-amz-content-sha256")) > 0);
+	buf_free(&res.body);
+}
+
 /* ---- on a loop ---- */
 
 struct counter {
@@ -456,6 +556,9 @@ int main(void)
 		cmocka_unit_test(body_limit),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(passwords_stay_out_of_errors),
+		cmocka_unit_test(bodies_are_read_as_they_are_sent),
+		cmocka_unit_test(threads_share_connections),
+		cmocka_unit_test(requests_are_signed),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(connections_are_reused),
 		cmocka_unit_test(timeouts_need_no_clock),
