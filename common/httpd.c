@@ -3,14 +3,9 @@
 
 #include "common/clock.h"
 #include "common/codec.h"
-#include "common/net.h"
-#include "common/queue.h"
-#include "common/route.h"
-#include "common/url.h"
+#include "common/httpd_impl.h"
 
 #include <errno.h>
-#include <microhttpd.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -27,76 +22,6 @@
 #define TARGET_COPIES 3                     /* as sent, decoded, and cut into arguments */
 #define FLUSH_NS      (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
 #define WAKE_MS       100
-
-enum req_state {
-	REQ_READING, /* the library's thread owns it */
-	REQ_RUNNING, /* its connection is suspended; whoever handles it owns it */
-	REQ_ANSWERED /* the library's thread again; response is set */
-};
-
-struct answer_header {
-	struct answer_header *next;
-	const char *name, *value;
-};
-
-/* A connection, from accept to close. Under h->lock. */
-struct peer {
-	struct peer *prev, *next;
-	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
-	int fd;      /* open as long as the peer is listed */
-	bool hung_up;
-	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
-};
-
-struct httpd_req {
-	struct httpd *h;
-	struct MHD_Connection *conn;
-	struct peer *peer;
-	enum req_state state; /* written under h->lock */
-	_Atomic bool cancelled;
-	bool begun;
-	bool close_early; /* refused, and the rest of the body is not worth reading */
-	int64_t started;
-	uint64_t discarded;
-	struct arena mem;
-	const char *method; /* the library's, as long as the request */
-	const struct httpd_route *route;
-	struct str target; /* as sent; in mem */
-	struct str query;
-	struct url_args args;
-	struct route_path path; /* behind the prefix */
-	struct buf body;
-	size_t reserved; /* of the budget, for body */
-	char from[NET_TEXT];
-	struct answer_header *headers;
-	int status;
-	struct MHD_Response *response;
-};
-
-struct httpd {
-	struct httpd_config conf;
-	char *prefix;
-	uint16_t port;
-	int listen_fd;
-	struct MHD_Daemon *daemon;
-	struct queue *todo; /* requests for the workers; holds one per connection, so it never fills */
-	pthread_t *workers;
-	unsigned nworkers;
-	pthread_t watcher;
-	bool watching;
-	int watch_ep, watch_stop;
-	_Atomic bool stopping; /* answers close their connections */
-
-	pthread_mutex_t lock; /* what follows; a leaf: nothing is called while it is held */
-	pthread_cond_t change;
-	struct peer *peers;
-	size_t hung_up;  /* of them */
-	size_t requests; /* from request line to completion … */
-	size_t running;  /* … suspended, or about to be or just were … */
-	size_t answered; /* … with an answer on its way */
-	bool refusing;   /* nothing starts any more */
-	uint64_t next_id;
-};
 
 /* ---- memory of a body ---- */
 
@@ -162,6 +87,11 @@ static bool compress_body(const struct httpd_req *r, struct buf *body)
 	return true;
 }
 
+void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p)
+{
+	for (const struct answer_header *h = r->headers; h; h = h->next) MHD_add_response_header(p, h->name, h->value);
+}
+
 /* Takes body's memory. */
 static void make_response(struct httpd_req *r, int status, const char *ctype, struct buf *body)
 {
@@ -182,7 +112,7 @@ static void make_response(struct httpd_req *r, int status, const char *ctype, st
 		MHD_add_response_header(p, "Content-Encoding", "gzip");
 		MHD_add_response_header(p, "Vary", "Accept-Encoding");
 	}
-	for (const struct answer_header *h = r->headers; h; h = h->next) MHD_add_response_header(p, h->name, h->value);
+	httpd_put_headers(r, p);
 	if (atomic_load(&r->h->stopping)) MHD_add_response_header(p, "Connection", "close");
 	r->status = status;
 	r->response = p;
@@ -207,12 +137,11 @@ void httpd_header_add(struct httpd_req *r, const char *name, const char *value)
 	r->headers = h;
 }
 
-void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+void httpd_hand_back(struct httpd_req *r)
 {
 	struct httpd *h = r->h;
 	struct MHD_Connection *conn = r->conn;
 
-	make_response(r, status, ctype, body);
 	release_body(r);
 	report_done(r);
 	pthread_mutex_lock(&h->lock);
@@ -224,6 +153,12 @@ void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf 
 	h->running--;
 	pthread_cond_broadcast(&h->change);
 	pthread_mutex_unlock(&h->lock);
+}
+
+void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+{
+	make_response(r, status, ctype, body);
+	httpd_hand_back(r);
 }
 
 static const char *text_type(struct httpd_req *r)
@@ -305,6 +240,34 @@ static bool find_route(struct httpd_req *r)
 	else
 		refuse(r, 404, "404 page not found\n");
 	return false;
+}
+
+/* ---- handling: workers ---- */
+
+static bool is_form(const struct httpd_req *r)
+{
+	struct str type = httpd_header(r, "Content-Type"), media;
+
+	str_cut(&type, ';', &media);
+	return str_ieq(str_trim(media), STR("application/x-www-form-urlencoded"));
+}
+
+static bool parse_args(struct httpd_req *r, struct err *e)
+{
+	if (r->route->max_body == 0 && is_form(r) && !url_args_parse(&r->mem, buf_view(&r->body), &r->args, e))
+		return false;
+	return url_args_parse(&r->mem, r->query, &r->args, e);
+}
+
+static void handle(struct httpd_job *j)
+{
+	struct httpd_req *r = (struct httpd_req *)j;
+	struct err e = ERR_INIT;
+
+	if (!parse_args(r, &e))
+		httpd_reply_text(r, 400, str_c(e.msg));
+	else
+		r->route->fn(r, r->h->conf.ctx);
 }
 
 /* ---- reading a request: the library's thread ---- */
@@ -403,7 +366,7 @@ static bool hand_over(struct httpd_req *r)
 		return false;
 	}
 	MHD_suspend_connection(r->conn);
-	queue_push(h->todo, r);
+	queue_push(h->todo, &r->job);
 	return true;
 }
 
@@ -423,9 +386,10 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 	size_t n = *data_size;
 	bool answered;
 
-	(void)cls, (void)conn, (void)url, (void)version;
+	(void)cls, (void)conn, (void)url;
 	if (!r) return MHD_NO;
 	if (!r->begun) {
+		r->old = strcmp(version, "HTTP/1.1") != 0;
 		begin(r, method);
 		return r->close_early ? send_answer(r) : MHD_YES;
 	}
@@ -451,6 +415,7 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
 		target = strchr(authority + 3, '/');
 		if (!target) target = "/";
 	}
+	r->job.fn = handle;
 	r->h = h;
 	r->conn = conn;
 	r->peer = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
@@ -472,12 +437,15 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	(void)conn, (void)how;
 	if (!r) return;
 	*con_cls = NULL;
+	if (r->stream) httpd_stream_detach(r->stream);
+	if (r->upgraded) r->upgraded(r->upgraded_ud, NULL);
 	pthread_mutex_lock(&h->lock);
 	r->peer->req = NULL;
 	h->requests--;
 	if (r->state == REQ_ANSWERED) h->answered--;
 	pthread_cond_broadcast(&h->change);
 	pthread_mutex_unlock(&h->lock);
+	httpd_stream_unref(r->stream);
 	release_body(r);
 	if (r->response) MHD_destroy_response(r->response);
 	arena_free(&r->mem);
@@ -529,36 +497,14 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 	return strlen(s);
 }
 
-/* ---- handling: workers, and the watcher of hang-ups ---- */
-
-static bool is_form(const struct httpd_req *r)
-{
-	struct str type = httpd_header(r, "Content-Type"), media;
-
-	str_cut(&type, ';', &media);
-	return str_ieq(str_trim(media), STR("application/x-www-form-urlencoded"));
-}
-
-static bool parse_args(struct httpd_req *r, struct err *e)
-{
-	if (r->route->max_body == 0 && is_form(r) && !url_args_parse(&r->mem, buf_view(&r->body), &r->args, e))
-		return false;
-	return url_args_parse(&r->mem, r->query, &r->args, e);
-}
+/* ---- workers, and the watcher of hang-ups ---- */
 
 static void *work(void *ud)
 {
 	struct httpd *h = ud;
-	struct httpd_req *r;
+	struct httpd_job *j;
 
-	while ((r = queue_pop(h->todo))) {
-		struct err e = ERR_INIT;
-
-		if (!parse_args(r, &e))
-			httpd_reply_text(r, 400, str_c(e.msg));
-		else
-			r->route->fn(r, h->conf.ctx);
-	}
+	while ((j = queue_pop(h->todo))) j->fn(j);
 	return NULL;
 }
 
@@ -570,6 +516,7 @@ static void hang_up(struct httpd *h, uint64_t id)
 		p->hung_up = true;
 		h->hung_up++;
 		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
+		if (p->req && p->req->stream) httpd_stream_break(p->req->stream);
 	}
 	pthread_mutex_unlock(&h->lock);
 }
@@ -693,7 +640,7 @@ static bool start_daemon(struct httpd *h, struct err *e)
 {
 	unsigned timeout = h->conf.idle_timeout_s > 0 ? (unsigned)h->conf.idle_timeout_s : 120;
 
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_access,
 				     h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
 				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
@@ -752,9 +699,11 @@ void httpd_stop(struct httpd *h, int64_t drain_ns)
 	pthread_mutex_lock(&h->lock);
 	wait_zero(h, &h->requests, drain_ns);
 	h->refusing = true;
-	for (struct peer *p = h->peers; p; p = p->next)
+	for (struct peer *p = h->peers; p; p = p->next) {
 		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
-	while (h->running) pthread_cond_wait(&h->change, &h->lock);
+		if (p->req && p->req->stream) httpd_stream_break(p->req->stream);
+	}
+	while (h->running || h->streams || h->upgraded) pthread_cond_wait(&h->change, &h->lock);
 	wait_zero(h, &h->answered, FLUSH_NS);
 	pthread_mutex_unlock(&h->lock);
 	httpd_free(h);

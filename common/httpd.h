@@ -11,7 +11,9 @@
  * A broken percent escape: 400 in Go's words. A refused body is read over (up to 128 MiB), so that the
  * client sees the answer rather than a reset.
  * Limits: a body over max_body is 413; request line and headers together may take 128 KiB; beyond
- * max_connections peers wait in the listen queue; a silent connection is closed after idle_timeout_s. */
+ * max_connections peers wait in the listen queue; a silent connection is closed after idle_timeout_s.
+ *
+ * Besides, an answer may come in pieces (httpd_stream), and a connection may leave HTTP (httpd_upgrade). */
 #ifndef LARCH_COMMON_HTTPD_H
 #define LARCH_COMMON_HTTPD_H
 
@@ -74,5 +76,46 @@ void httpd_header_add(struct httpd_req *r, const char *name, const char *value);
 void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body);
 /* text/plain; charset=utf-8 with X-Content-Type-Options: nosniff, as Go's http.Error, without adding a newline. */
 void httpd_reply_text(struct httpd_req *r, int status, struct str text);
+
+/* ---- answers in pieces ----
+ *
+ * For answers that have no end or do not fit into memory. What is written is buffered and leaves as fast as the peer
+ * takes it; nothing waits. The writer asks for room, writes, and is told when there is room again. Owned by whoever
+ * began it until httpd_stream_end(); one thread at a time writes. */
+struct httpd_stream;
+
+struct httpd_stream_config {
+	int status;
+	const char *ctype;
+	size_t window; /* bytes that may be buffered; one write may go beyond it */
+	/* Half of the window is free again after it was full, or the peer is gone, or the server stops: `wake` is
+	 * called on any thread with the stream locked, and may only wake somebody up; `work` runs on a worker, once at
+	 * first and never twice at a time, and may do the writing. Either may be NULL. Neither is called after the end.
+	 */
+	void (*wake)(void *ud);
+	void (*work)(void *ud, struct httpd_stream *s);
+	void *ud;
+};
+
+/* Begins the answer and gives up r; never NULL. A silent peer is given up after the idle timeout. */
+struct httpd_stream *httpd_stream(struct httpd_req *r, const struct httpd_stream_config *c);
+/* Bytes of the window that are free; -1: write no more, the peer is gone or the server stops. */
+ssize_t httpd_stream_room(struct httpd_stream *s);
+void httpd_stream_write(struct httpd_stream *s, struct str bytes);
+/* whole: what is buffered leaves, and the peer can tell that nothing is missing; else the connection is cut. */
+void httpd_stream_end(struct httpd_stream *s, bool whole);
+
+/* ---- connections that leave HTTP ---- */
+
+struct httpd_conn;
+/* On the library's thread: it must not wait. NULL: the peer went before, or spoke HTTP/1.0. */
+typedef void httpd_upgraded(void *ud, struct httpd_conn *c);
+
+/* Answers 101 with the headers added before and Upgrade: protocol, and gives up r. The connection counts as one and is
+ * nobody's to time out but its owner's, who closes it, before httpd_stop() returns. */
+void httpd_upgrade(struct httpd_req *r, const char *protocol, httpd_upgraded *fn, void *ud);
+int httpd_conn_fd(const struct httpd_conn *c);           /* non-blocking */
+struct str httpd_conn_early(const struct httpd_conn *c); /* what came right behind the request; borrowed */
+void httpd_conn_close(struct httpd_conn *c);             /* any thread, once; frees */
 
 #endif

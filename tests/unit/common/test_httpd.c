@@ -108,7 +108,133 @@ static void on_big(struct httpd_req *r, void *ctx)
 	reply_buf(r, &b);
 }
 
+/* ---- answers in pieces, and connections that leave HTTP ---- */
+
+#define FLOOD ((size_t)20 << 20)
+
+struct flood {
+	size_t left, most_room;
+	bool cut; /* end before all is written */
+};
+
+/* As much as there is room for, again and again. */
+static void on_flood_work(void *ud, struct httpd_stream *s)
+{
+	struct flood *f = ud;
+	ssize_t room;
+	struct buf b = {0};
+
+	while ((room = httpd_stream_room(s)) > 0 && f->left) {
+		size_t n = (size_t)room < f->left ? (size_t)room : f->left;
+
+		if (n > f->most_room) f->most_room = n;
+		buf_clear(&b);
+		for (size_t i = 0; i < n; i++) buf_ch(&b, (char)((FLOOD - f->left + i) % 251));
+		f->left -= n;
+		httpd_stream_write(s, buf_view(&b));
+	}
+	buf_free(&b);
+	if (room >= 0 && f->left && !(f->cut && f->left < FLOOD / 2)) return;
+	if (room < 0) atomic_fetch_add(&t.cancelled, 1);
+	assert_true(f->most_room <= 100000);
+	httpd_stream_end(s, !f->cut);
+	free(f);
+	atomic_fetch_add(&t.entered, 1);
+}
+
+static void on_flood(struct httpd_req *r, void *ctx)
+{
+	struct flood *f = malloc(sizeof *f);
+
+	(void)ctx;
+	*f = (struct flood){.left = FLOOD, .cut = httpd_arg(r, "cut").p};
+	httpd_header_add(r, "X-Extra", "yes");
+	httpd_stream(r,
+		     &(struct httpd_stream_config){
+			     .status = 200, .ctype = "text/plain", .window = 100000, .work = on_flood_work, .ud = f});
+}
+
+static void on_drip_wake(void *ud) { atomic_fetch_add((_Atomic int *)ud, 1); }
+
+/* One that says something now and then, from a thread of its own. */
+static void *drip(void *ud)
+{
+	struct httpd_stream *s = ud;
+
+	for (int i = 0; httpd_stream_room(s) >= 0; i++) {
+		httpd_stream_write(s, STR("tick\n"));
+		usleep(2000);
+	}
+	httpd_stream_end(s, true);
+	atomic_fetch_add(&t.entered, 1);
+	return NULL;
+}
+
+static void on_drip(struct httpd_req *r, void *ctx)
+{
+	pthread_t th;
+	struct httpd_stream *s = httpd_stream(r, &(struct httpd_stream_config){.status = 200,
+									       .ctype = "text/plain",
+									       .window = 1000,
+									       .wake = on_drip_wake,
+									       .ud = &t.cancelled});
+
+	(void)ctx;
+	pthread_create(&th, NULL, drip, s);
+	pthread_detach(th);
+}
+
+/* Gives back what it gets, in capitals, until it gets a dot. */
+static void *echo_upgraded(void *ud)
+{
+	struct httpd_conn *c = ud;
+	struct str early = httpd_conn_early(c);
+	int fd = httpd_conn_fd(c);
+	char text[64];
+	ssize_t n = early.n < sizeof text ? (ssize_t)early.n : (ssize_t)sizeof text;
+	bool more = true;
+
+	if (n) memcpy(text, early.p, (size_t)n);
+	while (n >= 0 && more) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] == '.') more = false;
+			if (text[i] >= 'a' && text[i] <= 'z') text[i] = (char)(text[i] - 32);
+		}
+		assert_int_equal(write(fd, text, (size_t)n), n);
+		if (!more) break;
+		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+		n = read(fd, text, sizeof text);
+		if (n <= 0) break;
+	}
+	httpd_conn_close(c);
+	atomic_fetch_add(&t.entered, 1);
+	return NULL;
+}
+
+static void on_upgraded(void *ud, struct httpd_conn *c)
+{
+	pthread_t th;
+
+	assert_ptr_equal(ud, &t);
+	if (!c) {
+		atomic_fetch_add(&t.cancelled, 1);
+		return;
+	}
+	pthread_create(&th, NULL, echo_upgraded, c);
+	pthread_detach(th);
+}
+
+static void on_upgrade(struct httpd_req *r, void *ctx)
+{
+	(void)ctx;
+	httpd_header_add(r, "X-Extra", "yes");
+	httpd_upgrade(r, "capitals", on_upgraded, &t);
+}
+
 static const struct httpd_route routes[] = {
+	{"GET", "/flood", on_flood, 0, "flood"},
+	{"GET", "/drip", on_drip, 0, "drip"},
+	{"GET", "/upgrade", on_upgrade, 0, "upgrade"},
 	{"GET POST", "/echo", on_echo, 0, "echo"},
 	{"GET", "/item/{name}/values", on_item, 0, "item"},
 	{"POST", "/body", on_body, 1 << 20, "body", "some.limit"},
@@ -757,6 +883,125 @@ static void stop_cancels_after_the_drain(void **state)
 	close(half);
 }
 
+/* Everything up to the peer's end. */
+static void get_all(int fd, struct buf *b)
+{
+	char part[65536];
+	ssize_t n;
+
+	buf_clear(b);
+	while ((n = read(fd, part, sizeof part)) > 0) buf_add(b, part, (size_t)n);
+}
+
+/* The body of a chunked answer; false: it does not end as it should. */
+static bool unchunk(struct str in, struct buf *out)
+{
+	for (;;) {
+		ssize_t eol = str_find(in, STR("\r\n"));
+		size_t n = 0;
+
+		if (eol < 0) return false;
+		for (ssize_t i = 0; i < eol; i++) n = n * 16 + (size_t)str_hex_digit((unsigned char)in.p[i]);
+		in = str_from(in, (size_t)eol + 2);
+		if (n == 0) return true;
+		if (in.n < n + 2) return false;
+		buf_add(out, in.p, n);
+		in = str_from(in, n + 2);
+	}
+}
+
+static void pieces_of(struct httpd *h, const char *request, size_t *n, bool *whole)
+{
+	struct buf b = {0}, body = {0};
+	int fd = dial(httpd_port(h));
+
+	put_c(fd, request);
+	usleep(20000); /* so that the window fills while nobody reads */
+	get_all(fd, &b);
+	assert_true(str_starts(buf_view(&b), STR("HTTP/1.1 200")));
+	assert_true(str_find(buf_view(&b), STR("X-Extra: yes\r\n")) > 0);
+	*whole = unchunk(body_of(&b), &body);
+	*n = body.n;
+	for (size_t i = 0; i < body.n; i++)
+		if ((unsigned char)body.p[i] != i % 251) fail_msg("byte %zu is wrong", i);
+	buf_free(&b);
+	buf_free(&body);
+	close(fd);
+}
+
+static void answers_in_pieces(void **state)
+{
+	size_t n;
+	bool whole;
+
+	pieces_of(*state, "GET /flood HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &n, &whole);
+	assert_true(whole && n == FLOOD);
+	pieces_of(*state, "GET /flood?cut=1 HTTP/1.1\r\nHost: x\r\n\r\n", &n, &whole);
+	assert_true(!whole && n < FLOOD);
+	await(&t.entered, 2);
+	assert_int_equal(t.cancelled, 0);
+}
+
+static void a_reader_that_goes_ends_the_answer(void **state)
+{
+	struct httpd *h = *state;
+	struct buf b = {0};
+	int flood = dial(httpd_port(h)), drops = dial(httpd_port(h));
+	char c;
+
+	put_c(flood, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
+	put_c(drops, "GET /drip HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_int_equal(read(flood, &c, 1), 1);
+	assert_int_equal(read(drops, &c, 1), 1);
+	assert_int_equal(t.entered, 0);
+	close(flood);
+	close(drops);
+	await(&t.entered, 2);
+	assert_int_equal(t.cancelled, 2); /* one saw it, the other was woken */
+	buf_free(&b);
+}
+
+static void connections_leave_http(void **state)
+{
+	struct httpd *h = *state;
+	struct buf b = {0};
+	int fd = dial(httpd_port(h)), old = dial(httpd_port(h));
+
+	put_c(fd, "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: capitals\r\n\r\nearly ");
+	usleep(10000);
+	put_c(fd, "late.");
+	get_all(fd, &b);
+	assert_true(str_starts(buf_view(&b), STR("HTTP/1.1 101")));
+	assert_true(str_find(buf_view(&b), STR("Upgrade: capitals\r\n")) > 0);
+	assert_true(str_find(buf_view(&b), STR("X-Extra: yes\r\n")) > 0);
+	if (!str_eqc(body_of(&b), "EARLY LATE.")) fail_msg("got \"%.*s\"", STR_ARG(body_of(&b)));
+	close(fd);
+	put_c(old, "GET /upgrade HTTP/1.0\r\n\r\n");
+	assert_int_equal(get(old, &b), 400);
+	await(&t.cancelled, 1);
+	close(old);
+	buf_free(&b);
+}
+
+static void stop_breaks_answers_in_pieces(void **state)
+{
+	struct httpd *h = start((struct httpd_config){.workers = 1});
+	struct buf b = {0};
+	int flood = dial(httpd_port(h)), drops = dial(httpd_port(h));
+	char c;
+
+	(void)state;
+	put_c(flood, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
+	put_c(drops, "GET /drip HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_int_equal(read(flood, &c, 1), 1);
+	assert_int_equal(read(drops, &c, 1), 1);
+	httpd_stop(h, 10000000);
+	assert_int_equal(t.entered, 2);
+	close(flood);
+	close(drops);
+	buf_free(&b);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -779,6 +1024,10 @@ int main(void)
 		T(crowd_of_connections),
 		T(gzip_answers),
 		T(nonsense),
+		T(answers_in_pieces),
+		T(a_reader_that_goes_ends_the_answer),
+		T(connections_leave_http),
+		cmocka_unit_test(stop_breaks_answers_in_pieces),
 		cmocka_unit_test(prefix_before_routes),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(silent_connections_are_closed),

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* httpd_impl: what httpd.c and httpd_stream.c share; nobody else includes it. */
+#ifndef LARCH_COMMON_HTTPD_IMPL_H
+#define LARCH_COMMON_HTTPD_IMPL_H
+
+#include "common/arena.h"
+#include "common/httpd.h"
+#include "common/net.h"
+#include "common/queue.h"
+#include "common/route.h"
+#include "common/url.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum req_state {
+	REQ_READING, /* the library's thread owns it */
+	REQ_RUNNING, /* its connection is suspended; whoever handles it owns it */
+	REQ_ANSWERED /* the library's thread again; response is set, or was: the answer is leaving */
+};
+
+/* What workers do. */
+struct httpd_job {
+	void (*fn)(struct httpd_job *j);
+};
+
+struct answer_header {
+	struct answer_header *next;
+	const char *name, *value;
+};
+
+/* A connection, from accept to close. Under h->lock. */
+struct peer {
+	struct peer *prev, *next;
+	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
+	int fd;      /* open as long as the peer is listed */
+	bool hung_up;
+	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
+};
+
+struct httpd_req {
+	struct httpd_job job; /* first: runs the handler */
+	struct httpd *h;
+	struct MHD_Connection *conn;
+	struct peer *peer;
+	enum req_state state; /* written under h->lock */
+	_Atomic bool cancelled;
+	bool begun;
+	bool old;         /* HTTP/1.0 */
+	bool close_early; /* refused, and the rest of the body is not worth reading */
+	int64_t started;
+	uint64_t discarded;
+	struct arena mem;
+	const char *method; /* the library's, as long as the request */
+	const struct httpd_route *route;
+	struct str target; /* as sent; in mem */
+	struct str query;
+	struct url_args args;
+	struct route_path path; /* behind the prefix */
+	struct buf body;
+	size_t reserved; /* of the budget, for body */
+	char from[NET_TEXT];
+	struct answer_header *headers;
+	int status;
+	struct MHD_Response *response;
+	struct httpd_stream *stream; /* of an answer in pieces; under h->lock */
+	httpd_upgraded *upgraded;    /* until it has been called */
+	void *upgraded_ud;
+};
+
+struct httpd {
+	struct httpd_config conf;
+	char *prefix;
+	uint16_t port;
+	int listen_fd;
+	struct MHD_Daemon *daemon;
+	struct queue *todo; /* jobs for the workers; there is one per connection at most, so it never fills */
+	pthread_t *workers;
+	unsigned nworkers;
+	pthread_t watcher;
+	bool watching;
+	int watch_ep, watch_stop;
+	_Atomic bool stopping; /* answers close their connections */
+
+	pthread_mutex_t lock; /* what follows; while it is held only a stream's lock is taken */
+	pthread_cond_t change;
+	struct peer *peers;
+	size_t hung_up;  /* of them */
+	size_t requests; /* from request line to completion … */
+	size_t running;  /* … suspended, or about to be or just were … */
+	size_t answered; /* … with an answer on its way */
+	size_t streams;  /* answers in pieces that have not been ended */
+	size_t upgraded; /* connections that have left HTTP and are open */
+	bool refusing;   /* nothing starts any more */
+	uint64_t next_id;
+};
+
+/* The headers added so far. */
+void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p);
+/* The handler gives r up: its body goes, `done` is told, and the connection wakes to send r->response. */
+void httpd_hand_back(struct httpd_req *r);
+/* The peer is gone, or the server stops. Under h->lock. */
+void httpd_stream_break(struct httpd_stream *s);
+/* The request is over: the connection may not be touched any more. */
+void httpd_stream_detach(struct httpd_stream *s);
+void httpd_stream_unref(struct httpd_stream *s); /* NULL is nothing */
+
+#endif
