@@ -266,8 +266,10 @@ static void handle(struct httpd_job *j)
 
 	if (!parse_args(r, &e))
 		httpd_reply_text(r, 400, str_c(e.msg));
+	else if (r->route->queued)
+		r->h->conf.admit(r, r->h->conf.ctx);
 	else
-		r->route->fn(r, r->h->conf.ctx);
+		httpd_run(r);
 }
 
 /* ---- reading a request: the library's thread ---- */
@@ -423,6 +425,7 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
 	arena_init(&r->mem, 0);
 	r->target = arena_str(&r->mem, str_c(target));
 	pthread_mutex_lock(&h->lock);
+	r->id = ++h->next_id;
 	r->peer->req = r;
 	h->requests++;
 	pthread_mutex_unlock(&h->lock);
@@ -508,6 +511,8 @@ static void *work(void *ud)
 	return NULL;
 }
 
+void httpd_run(struct httpd_req *r) { r->route->fn(r, r->h->conf.ctx); }
+
 static void hang_up(struct httpd *h, uint64_t id)
 {
 	pthread_mutex_lock(&h->lock);
@@ -558,6 +563,22 @@ const char *httpd_method(const struct httpd_req *r) { return r->method; }
 struct str httpd_body(const struct httpd_req *r) { return buf_view(&r->body); }
 struct str httpd_peer(const struct httpd_req *r) { return str_c(r->from); }
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
+uint64_t httpd_id(const struct httpd_req *r) { return r->id; }
+const char *httpd_route_name(const struct httpd_req *r) { return r->route->name; }
+
+bool httpd_cancel(struct httpd_req *r, uint64_t id)
+{
+	struct httpd *h = r->h;
+	bool found = false;
+
+	pthread_mutex_lock(&h->lock);
+	for (struct peer *p = h->peers; p && !found; p = p->next) {
+		found = p->req && p->req->id == id && p->req->state == REQ_RUNNING;
+		if (found) atomic_store(&p->req->cancelled, true);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return found;
+}
 
 struct str httpd_param(const struct httpd_req *r, const char *name)
 {

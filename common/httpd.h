@@ -33,6 +33,7 @@ struct httpd_route {
 	size_t max_body;          /* bytes; 0: no body wanted beyond 64 KiB of form, whose fields become arguments */
 	const char *name;         /* for metrics: "loki_api_v1_label_values" */
 	const char *max_body_key; /* the setting max_body comes from, for the 413; may be NULL */
+	bool queued;              /* goes to httpd_config.admit instead of a worker */
 };
 
 struct httpd_config {
@@ -46,6 +47,8 @@ struct httpd_config {
 	unsigned max_connections; /* 0: 1024 */
 	int idle_timeout_s;       /* 0: 120 */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
+	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
+	httpd_handler *admit;
 	/* Before each answer leaves, on any thread; for metrics and access log; may be NULL. Without a route its
 	 * name is "other". */
 	void (*done)(void *ctx, const char *route, const char *method, int status, int64_t ns);
@@ -67,7 +70,12 @@ size_t httpd_args(const struct httpd_req *r, const char *name, struct str *out,
 struct str httpd_header(const struct httpd_req *r, const char *name);
 struct str httpd_body(const struct httpd_req *r);
 struct str httpd_peer(const struct httpd_req *r); /* "127.0.0.1:4711" */
-/* Set once the client is gone, for checks deep in a query that must not know httpd; valid until the reply. */
+uint64_t httpd_id(const struct httpd_req *r); /* unique in this process */
+void httpd_run(struct httpd_req *r);          /* the route's handler */
+/* Sets the flag of request `id` of the same server. False: no such request is being handled. */
+bool httpd_cancel(struct httpd_req *r, uint64_t id);
+const char *httpd_route_name(const struct httpd_req *r);
+/* Set once the client is gone or the request is cancelled, for checks deep in a query that must not know httpd; valid until the reply. */
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r);
 
 void httpd_header_add(struct httpd_req *r, const char *name, const char *value); /* of the answer; before the reply */

@@ -42,6 +42,7 @@ struct peer {
 struct httpd_req {
 	struct httpd_job job; /* first: runs the handler */
 	struct httpd *h;
+	uint64_t id;
 	struct MHD_Connection *conn;
 	struct peer *peer;
 	enum req_state state; /* written under h->lock */

@@ -114,7 +114,7 @@ void log_at(struct log_site *site, enum log_level level, const char *file, int l
 {
 	struct clock *clock = clock_used;
 	counts[level]++;
-	if (level != LOG_LEVEL_DEBUG && !allowed(site, clock)) {
+	if (site && level != LOG_LEVEL_DEBUG && !allowed(site, clock)) {
 		site->suppressed++;
 		return;
 	}
@@ -127,7 +127,7 @@ void log_at(struct log_site *site, enum log_level level, const char *file, int l
 	va_start(ap, msg);
 	for (struct log_kv kv; kv = va_arg(ap, struct log_kv), kv.key;) put_pair(&b, &kv, json);
 	va_end(ap);
-	int64_t suppressed = atomic_exchange(&site->suppressed, 0);
+	int64_t suppressed = site ? atomic_exchange(&site->suppressed, 0) : 0;
 	if (suppressed) put_pair(&b, &(struct log_kv){.key = "suppressed", .kind = LOG_KV_I64, .i = suppressed}, json);
 	buf_c(&b, json ? "}\n" : "\n");
 	ssize_t put;

@@ -2,7 +2,7 @@
 /* log: the program's own log on stderr, logfmt (`ts=… level=info caller=file.c:12 msg="…" key=value`) or JSON.
  *
  * Lines are written with one write(2). Each call site is rate-limited (10 lines, then 1 per second, with
- * a `suppressed=N` on the next); debug is not. Thread-safe. Counts lines per level for /metrics. */
+ * a `suppressed=N` on the next); debug is not, nor is what log_each() writes. Thread-safe. Counts lines per level for /metrics. */
 #ifndef LARCH_COMMON_LOG_H
 #define LARCH_COMMON_LOG_H
 
@@ -45,13 +45,19 @@ struct log_site {
 #define log_info(...)  log_site_(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...)  log_site_(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_site_(LOG_LEVEL_ERROR, __VA_ARGS__)
+/* For what is a record rather than news: one line of level info for every time. */
+#define log_each(...)                                                                                                  \
+	do {                                                                                                           \
+		if (log_enabled(LOG_LEVEL_INFO))                                                                       \
+			log_at(NULL, LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__, (struct log_kv){0});             \
+	} while (0)
 #define log_site_(level, ...)                                                                                          \
 	do {                                                                                                           \
 		static struct log_site site_;                                                                          \
 		if (log_enabled(level)) log_at(&site_, level, __FILE__, __LINE__, __VA_ARGS__, (struct log_kv){0});    \
 	} while (0)
 
-/* Pairs follow until one without a key. */
+/* Pairs follow until one without a key. site NULL: not limited. */
 void log_at(struct log_site *site, enum log_level level, const char *file, int line, const char *msg, ...);
 bool log_enabled(enum log_level level);
 void log_set_level(enum log_level level);

@@ -98,15 +98,16 @@ TABLE(distributor_table, "distributor",
 
 TABLE(querier_table, "querier",
       ROW(BOOL, "multi_tenant_queries_enabled", querier.multi_tenant_queries_enabled, "false", "Allow X-Scope-OrgID: a|b.", .flag = "querier.multi-tenant-queries-enabled"),
-      NOTHING("max_concurrent"),
+      ROW(INT, "max_concurrent", querier.max_concurrent, "4", "Queries that run at once; each is worked on by all cores. No tenant gets more than half of them.", .min = 1, .max = 1024, .flag = "querier.max-concurrent"),
       NOTHING("tail_max_duration"), NOTHING("extra_query_delay"), NOTHING("query_ingesters_within"), NOTHING("engine"), NOTHING("engine_v2"),
       NOTHING("query_store_only"), NOTHING("query_ingester_only"), NOTHING("query_partition_ingesters"),
       NOTHING("ingester_query_store_max_look_back_period"), NOTHING("dataobj_storage_start"),
       REFUSED("per_request_limits_enabled", "Limits cannot come from a request: remove the key."));
 
 TABLE(frontend_table, "frontend",
+      ROW(INT, "max_outstanding_per_tenant", frontend.max_outstanding, "2048", "Queries of one tenant that may wait; 0: no limit.", .min = 0, .max = INT64_MAX),
       NOTHING("compress_responses"),
-      NOTHING("log_queries_longer_than"), NOTHING("max_body_size"), NOTHING("query_stats_enabled"), NOTHING("max_outstanding_per_tenant"),
+      NOTHING("log_queries_longer_than"), NOTHING("max_body_size"), NOTHING("query_stats_enabled"),
       NOTHING("querier_forget_delay"), NOTHING("scheduler_address"), NOTHING("scheduler_dns_lookup_period"),
       NOTHING("scheduler_worker_concurrency"), NOTHING("grpc_client_config"), NOTHING("graceful_shutdown_timeout"),
       NOTHING("instance_interface_names"), NOTHING("address"), NOTHING("port"), NOTHING("encoding"), NOTHING("tail_tls_config"),

@@ -32,7 +32,8 @@ struct config {
 		struct { bool enabled; struct str dir; bool flush_on_shutdown; double disk_full_threshold; } wal;
 	} ingester;
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
-	struct { bool multi_tenant_queries_enabled; } querier;
+	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
+	struct { int64_t max_outstanding; } frontend;
 	struct str filesystem_directory; /* storage_config.filesystem.directory */
 	struct limits limits;
 	struct { struct conf_strs files; int64_t period; } runtime;

@@ -6,6 +6,7 @@
 #include "server/exec/exec.h"
 #include "server/http/api_push.h"
 #include "server/http/api_status.h"
+#include "server/http/queries.h"
 #include "server/ingest/ingest.h"
 #include "server/metrics.h"
 #include "server/store/store.h"
@@ -23,6 +24,7 @@ struct server {
 	struct ingest *ingest;
 	struct exec_engine *engine;
 	struct distributor *distributor;
+	struct queries *queries;
 	struct httpd *httpd;
 	struct httpd_route *routes;
 	struct api_push push;
@@ -70,6 +72,9 @@ static void read_figures(void *ud)
 		{METRIC_QUERIES_RUNNING, exec_running(s->engine)},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, (double)rows[i].v);
+	struct queries_figures waiting;
+	queries_figures(s->queries, &waiting);
+	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
 	set_log_counts(s->metrics);
 }
 
@@ -122,7 +127,7 @@ static bool start_http(struct server *s, struct err *e)
 	config_print(c, &s->status.config);
 	s->api = (struct api){
 		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
-		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
+		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides, .queries = s->queries, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
@@ -133,7 +138,7 @@ static bool start_http(struct server *s, struct err *e)
 	s->httpd = httpd_start(&(struct httpd_config){
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
 		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000), .budget = &s->bodies,
-		.done = answered}, e);
+		.admit = api_admit, .done = answered}, e);
 	return s->httpd != NULL;
 }
 
@@ -147,7 +152,9 @@ struct server *server_start(const struct config *c, struct err *e)
 	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
 	s->overrides = overrides_new(&c->limits, c->runtime.files, &fs_real, e);
 	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, 1);
-	if (s->overrides && start_storage(s, e)) {
+	s->queries = queries_new(&(struct queries_config){
+		.threads = (unsigned)c->querier.max_concurrent, .max_waiting = (size_t)c->frontend.max_outstanding, .clock = &clock_real, .metrics = s->metrics}, e);
+	if (s->queries && s->overrides && start_storage(s, e)) {
 		metrics_on_expose(s->metrics, read_figures, s);
 		if (start_http(s, e)) return s;
 	}
@@ -173,6 +180,7 @@ void server_stop(struct server *s)
 	if (!s) return;
 	s->status.stopping = true;
 	if (s->httpd) httpd_stop(s->httpd, s->config->server.graceful_shutdown_timeout);
+	queries_free(s->queries);
 	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
 	exec_engine_free(s->engine);
 	if (s->store) store_close(s->store);

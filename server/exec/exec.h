@@ -82,6 +82,7 @@ struct exec_stats {
 	uint64_t post_filter_lines; /* rows that passed the pipelines */
 	uint64_t entries;           /* in the answer: lines or samples */
 	int64_t exec_ns;
+	int64_t queue_ns; /* before it began; the caller sets it */
 };
 
 struct exec_result {

@@ -2,6 +2,7 @@
 #include "server/http/api.h"
 
 #include "common/units.h"
+#include "server/http/queries.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -87,6 +88,14 @@ bool api_tenant(const struct api *a, struct httpd_req *r, struct str *tenant)
 	arena_free(&ar);
 	if (!ok) api_fail(r, &e);
 	return ok;
+}
+
+void api_admit(struct httpd_req *r, void *ctx)
+{
+	const struct api *a = ctx;
+	struct str rest = a->auth_enabled ? httpd_header(r, "X-Scope-OrgID") : STR("fake"), tenant;
+	str_cut(&rest, ':', &tenant); /* what follows is no part of the name */
+	queries_add(a->queries, r, tenant);
 }
 
 /* ---- parameters ---- */

@@ -17,6 +17,8 @@
 struct exec_engine;
 struct ingest;
 struct store;
+struct metrics;
+struct queries;
 struct api_push;   /* what the push side needs beyond the rest: its own business */
 struct api_status; /* the same for the status endpoints */
 
@@ -28,6 +30,8 @@ struct api {
 	bool auth_enabled; /* false: the tenant is always "fake" */
 	bool multi_tenant; /* querier.multi_tenant_queries_enabled */
 	bool logql_extensions; /* larch.logql_extensions */
+	struct queries *queries; /* NULL in tests: nothing waits */
+	struct metrics *metrics;
 	struct overrides *overrides; /* each tenant's limits */
 	struct api_push *push;
 	struct api_status *status;
@@ -38,11 +42,17 @@ struct api {
 struct api_table {
 	const struct httpd_route *v;
 	size_t n;
+	bool queued; /* requests that read entries: they take turns (server/http/queries.h) */
 };
 
 #define API_TABLE(routes)                                                                                              \
 	{                                                                                                              \
-		(routes), sizeof(routes) / sizeof *(routes)                                                            \
+		(routes), sizeof(routes) / sizeof *(routes), false                                                      \
+	}
+
+#define API_QUEUED_TABLE(routes)                                                                                       \
+	{                                                                                                              \
+		(routes), sizeof(routes) / sizeof *(routes), true                                                      \
 	}
 
 extern const struct api_table api_query_table;  /* query, query_range, format_query */
@@ -52,12 +62,16 @@ extern const struct api_table api_detect_table; /* detected_labels, detected_fie
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
+extern const struct api_table api_queries_table; /* larch/v1/queries */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
 extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 
 /* Every family's routes in one array on the heap; *n: how many. */
 struct httpd_route *api_routes(size_t *n);
+
+/* Puts a request that reads entries into its tenant's queue; an httpd_config.admit. */
+void api_admit(struct httpd_req *r, void *ctx);
 
 /* ---- tenants ---- */
 

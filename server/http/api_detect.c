@@ -392,4 +392,4 @@ static const struct httpd_route routes[] = {
 	 .name = "loki_api_v1_detected_field_values"},
 };
 
-const struct api_table api_detect_table = API_TABLE(routes);
+const struct api_table api_detect_table = API_QUEUED_TABLE(routes);

@@ -324,4 +324,4 @@ static const struct httpd_route routes[] = {
 	 .name = "loki_api_v1_index_volume_range"},
 };
 
-const struct api_table api_index_table = API_TABLE(routes);
+const struct api_table api_index_table = API_QUEUED_TABLE(routes);

@@ -156,4 +156,4 @@ static const struct httpd_route routes[] = {
 	{.methods = "GET POST", .path = "/api/prom/series", .fn = get_series, .name = "api_prom_series"},
 };
 
-const struct api_table api_labels_table = API_TABLE(routes);
+const struct api_table api_labels_table = API_QUEUED_TABLE(routes);

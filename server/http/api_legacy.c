@@ -44,4 +44,4 @@ static const struct httpd_route routes[] = {
 	{.methods = "GET POST", .path = "/api/prom/query", .fn = get_query, .name = "api_prom_query"},
 };
 
-const struct api_table api_legacy_table = API_TABLE(routes);
+const struct api_table api_legacy_table = API_QUEUED_TABLE(routes);

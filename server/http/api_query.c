@@ -2,7 +2,10 @@
 #include "server/http/api_query.h"
 
 #include "common/json.h"
+#include "common/log.h"
+#include "server/http/queries.h"
 #include "server/http/respond.h"
+#include "server/metrics.h"
 
 /* ---- shared ---- */
 
@@ -144,10 +147,35 @@ static bool wants_categories(const struct httpd_req *r)
 	return false;
 }
 
+/* One line for every query, with what it cost. */
+static void record(const struct api_read *a, const struct exec_query *q, const struct exec_stats *s)
+{
+	const struct scan_stats *scan = &s->scan;
+	int status = a->err.code == ERR_NONE ? 200 : err_info(a->err.code)->http_status;
+	uint64_t bytes = scan->head_bytes + scan->segment_bytes;
+	struct buf code = {0};
+	buf_i64(&code, status);
+	struct str tenant = a->sources[0].tenant, labels[] = {buf_view(&code), q->instant ? STR("instant") : STR("range")};
+	if (a->api->metrics) {
+		metrics_observe(metrics_get(a->api->metrics, METRIC_QUERY_SECONDS, labels), (double)s->exec_ns / 1e9);
+		metrics_add(metrics_get(a->api->metrics, METRIC_QUERY_BYTES, &tenant), (double)bytes);
+	}
+	log_each("query", kv_str("tenant", tenant), kv_str("query", q->text), kv_str("range", labels[1]),
+		 kv_dur("length", q->end - q->start), kv_i("status", status), kv_dur("duration", s->exec_ns),
+		 kv_dur("queued", s->queue_ns), kv_i("lines", (int64_t)(scan->head_lines + scan->segment_lines)),
+		 kv_i("bytes", (int64_t)bytes), kv_i("entries", (int64_t)s->entries), kv_err(&a->err));
+	buf_free(&code);
+}
+
 static void run(struct api_read *a, const struct exec_query *q)
 {
+	int64_t began = clock_mono(a->api->clock);
 	struct exec_result *res = exec_run(a->api->engine, q, &a->err);
+	struct exec_stats failed = {0}, *stats = res ? &res->stats : &failed;
 	struct buf b = {0};
+	if (a->api->queries) stats->queue_ns = queries_waited(a->api->queries, a->req);
+	stats->exec_ns = clock_mono(a->api->clock) - began;
+	record(a, q, stats);
 	if (!res) {
 		api_read_fail(a);
 		return;
@@ -227,4 +255,4 @@ static const struct httpd_route routes[] = {
 	 .name = "loki_api_v1_format_query"},
 };
 
-const struct api_table api_query_table = API_TABLE(routes);
+const struct api_table api_query_table = API_QUEUED_TABLE(routes);

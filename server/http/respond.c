@@ -56,8 +56,8 @@ static void stats_summary(struct buf *b, const struct exec_stats *s, uint64_t by
 	buf_c(b, "\"summary\":{");
 	per_second(b, "bytesProcessedPerSecond", bytes, seconds);
 	per_second(b, "linesProcessedPerSecond", lines, seconds);
-	buf_printf(b, "\"totalBytesProcessed\":%llu,\"totalLinesProcessed\":%llu,\"execTime\":%.6f,\"queueTime\":0,",
-		   (unsigned long long)bytes, (unsigned long long)lines, seconds);
+	buf_printf(b, "\"totalBytesProcessed\":%llu,\"totalLinesProcessed\":%llu,\"execTime\":%.6f,\"queueTime\":%.6f,",
+		   (unsigned long long)bytes, (unsigned long long)lines, seconds, (double)s->queue_ns / 1e9);
 	buf_printf(b,
 		   "\"subqueries\":0,\"totalEntriesReturned\":%llu,\"splits\":1,\"shards\":1,\"totalPostFilterLines\":%"
 		   "llu,"

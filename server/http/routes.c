@@ -3,7 +3,7 @@
 
 static const struct api_table *const tables[] = {
 	&api_query_table, &api_labels_table, &api_index_table, &api_detect_table, &api_legacy_table,
-	&api_push_table,  &api_otlp_table,   &api_rules_table, &api_limits_table, &api_status_table,
+	&api_push_table,  &api_otlp_table,   &api_rules_table, &api_limits_table, &api_queries_table, &api_status_table,
 };
 
 struct httpd_route *api_routes(size_t *n)
@@ -14,7 +14,8 @@ struct httpd_route *api_routes(size_t *n)
 	for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
 		for (size_t i = 0; i < tables[t]->n; i++) {
 			MEM_GROW(v, *n, cap);
-			v[(*n)++] = tables[t]->v[i];
+			v[*n] = tables[t]->v[i];
+			v[(*n)++].queued = tables[t]->queued;
 		}
 	}
 	return v;

@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 from forget import Forget
-from harness import SERVER_CONFIG, short
+from harness import SERVER_CONFIG, http_request, short
 from ledger import SEC, Ledger
 
 OPEN_LIMITS = "limits_config: {ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n"
@@ -319,19 +319,51 @@ def test_bombs_do_not_grow_the_process(env):
     assert server.lines('{app="a"}') == ["alive"]
 
 
-def test_a_query_ends_when_its_client_goes(env):
-    """A query that takes long: its socket is closed, and it ends at once rather than at its deadline."""
+def slow_query(env):
+    """A server and the path of a query that it would work on for minutes."""
     server = env.server(OPEN_LIMITS + "larch: {logql_extensions: true}\n")
     array = json.dumps(list(range(30000)), separators=(",", ":"))
     server.push({"app": "a"}, [array] * 20, time.time_ns() - 60 * SEC)
     slow = 'sum(count_over_time({} | unroll | label_format x=`{{ repeat 300 __line__ | upper | lower }}` | x != "" [1h]))'
-    path = "/loki/api/v1/query?" + urllib.parse.urlencode({"query": " + ".join([slow] * 30)})
+    return server, "/loki/api/v1/query?" + urllib.parse.urlencode({"query": " + ".join([slow] * 30)})
+
+
+def test_a_query_ends_when_its_client_goes(env):
+    """A query that takes long: its socket is closed, and it ends at once rather than at its deadline."""
+    server, path = slow_query(env)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         env.wait_for(lambda: server.metric("larch_queries_running") == 1, "the query to run")
     env.wait_for(lambda: server.metric("larch_queries_running") == 0, "the query to end")
     assert server.metric("loki_request_duration_seconds_count", route="loki_api_v1_query", status_code="499") == 1
     assert server.lines('{app="a"} |= "x"') == []
+
+
+def test_queries_take_turns_and_can_be_cancelled(env):
+    """Slow queries wait for each other, but no push waits for them; they are listed and cancelled by number."""
+    def listed():
+        return server.get("/larch/v1/queries").json()["queries"]
+
+    server, path = slow_query(env)
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(server.get(path).status)) for _ in range(6)]
+    for client in clients:
+        client.start()
+    env.wait_for(lambda: len(listed()) == 6)
+    env.wait_for(lambda: server.metric("larch_queries_running") == 2)
+    assert sorted(q["state"] for q in listed()) == ["running"] * 2 + ["waiting"] * 4
+    assert server.metric("larch_queries_waiting") == 4
+    server.push({"app": "b"}, ["not kept waiting"])
+    for query in listed():
+        assert "unroll" in query["query"] and query["tenant"] == "fake"
+        answer = http_request("DELETE", f"{server.url}/larch/v1/queries/{query['id']}")
+        assert answer.status == 204, answer
+    for client in clients:
+        client.join()
+    assert answers == [499] * 6 and listed() == []
+    assert http_request("DELETE", f"{server.url}/larch/v1/queries/1").status == 404
+    assert server.lines('{app="b"}') == ["not kept waiting"]
+    env.wait_for(lambda: "msg=query" in server.log() and "status=499" in server.log())
 
 
 @contextlib.contextmanager
@@ -470,7 +502,6 @@ def test_limits_of_tenants_are_read_again(env):
 def test_no_configuration_at_all(env):
     port = env.free_port()
     server = env.start("bare", env.command("larch-server", f"-server.http-listen-port={port}"), {"STATE_DIRECTORY": env.path("state")})
-    from harness import http_request
     env.wait_for(lambda: http_request("GET", f"http://127.0.0.1:{port}/ready").status == 200)
     assert os.path.isdir(env.path("state"))
     body = json.dumps({"streams": [{"stream": {"a": "b"}, "values": [[str(time.time_ns()), "x"]]}]})

@@ -14,6 +14,8 @@ struct httpd_req {
 	const char *org;      /* X-Scope-OrgID; NULL: none */
 	const char *encoding; /* X-Loki-Response-Encoding-Flags */
 	const char *name;     /* {name} of the path */
+	uint64_t id;
+	void (*run)(struct httpd_req *r);
 	_Atomic bool cancelled;
 	int status;
 	char ctype[64];
@@ -54,6 +56,17 @@ struct str httpd_header(const struct httpd_req *r, const char *name)
 }
 
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
+
+uint64_t httpd_id(const struct httpd_req *r) { return r->id; }
+void httpd_run(struct httpd_req *r) { r->run(r); }
+const char *httpd_route_name(const struct httpd_req *r) { return r->name; }
+struct str httpd_peer(const struct httpd_req *r) { return str_c(r->name); }
+
+/* Whoever asks is the one that is cancelled. */
+bool httpd_cancel(struct httpd_req *r, uint64_t id)
+{
+	return !atomic_exchange(&r->cancelled, true) && id;
+}
 
 void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
 {

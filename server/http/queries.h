@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* queries: requests that read entries, on threads of their own, so that none keeps a push waiting.
+ *
+ * They wait in one queue per tenant. Threads take from the tenants in turn, and from one tenant no more at once than
+ * its share, so that who asks much or heavily waits for himself. A request that is not answered yet can be listed and
+ * cancelled. One mutex; nothing is run or answered under it.
+ *
+ * A queue that is full refuses with 429 and names its setting; what waits is bounded by the server's connections, too.
+ */
+#ifndef LARCH_SERVER_HTTP_QUERIES_H
+#define LARCH_SERVER_HTTP_QUERIES_H
+
+#include "common/clock.h"
+#include "common/httpd.h"
+#include "common/metrics.h"
+
+struct queries;
+
+struct queries_config {
+	unsigned threads;   /* at least 1 */
+	unsigned share;     /* threads that one tenant may have; 0: half of them, rounded up */
+	size_t max_waiting; /* per tenant; 0: no limit */
+	struct clock *clock;
+	struct metrics *metrics; /* METRIC_QUERY_QUEUE_SECONDS and _LENGTH; NULL: none */
+};
+
+/* NULL: no threads. */
+struct queries *queries_new(const struct queries_config *c, struct err *e);
+void queries_free(struct queries *q); /* when the HTTP server has stopped */
+
+/* Runs the request's handler later, or refuses it. tenant: as the request names it, be it wrong. */
+void queries_add(struct queries *q, struct httpd_req *r, struct str tenant);
+
+struct queries_figures {
+	size_t waiting, running;
+};
+void queries_figures(struct queries *q, struct queries_figures *out);
+
+struct query_info {
+	uint64_t id;
+	struct str tenant, route, text, peer; /* text: of the parameter `query`, cut */
+	int64_t waited, ran;                  /* ns; ran < 0: it waits */
+};
+/* Calls fn for each request of the tenant (.p == NULL: of all), oldest first. Borrowed for the call. */
+void queries_each(struct queries *q, struct str tenant, void (*fn)(void *ud, const struct query_info *i), void *ud);
+/* Cancels what the tenant (.p == NULL: anybody) asked; its client gets the error of a cancelled query. False: there is
+ * no such request. */
+bool queries_cancel(struct queries *q, struct httpd_req *asking, struct str tenant, uint64_t id);
+/* How long the request that is being handled had to wait; 0: it did not. */
+int64_t queries_waited(struct queries *q, const struct httpd_req *r);
+
+#endif
