@@ -82,6 +82,8 @@ struct place {
 	struct store *st;
 	struct ingest *in;
 	struct ingest_config c;
+	struct object_store *(*objects)(void *ud, struct object_store *files); /* what is used in their place; or NULL */
+	void *objects_ud;
 };
 
 /* The kernel's, without waiting for the disk: what these tests call a crash does not lose what was not synced. */
@@ -96,7 +98,7 @@ static inline struct fs *quick_fs(void)
 	static struct fs quick;
 	if (!quick.open) {
 		quick = fs_real;
-		quick.datasync = no_sync;
+		quick.datasync = quick.sync = no_sync;
 	}
 	return &quick;
 }
@@ -118,6 +120,14 @@ static inline bool place_try_open(struct place *p, struct err *e)
 {
 	struct store_config sc = {.dir = p->dir, .fs = p->fs, .clock = &p->clock.base, .cache_bytes = 8u << 20};
 	p->c.fs = p->fs;
+	if (p->objects) {
+		struct buf dir = {0};
+		fs_path(&dir, p->dir, "store");
+		struct object_store *files = fs_mkdirs(p->fs, p->dir, 0750, e) ? object_fs_open(p->fs, dir.p, e) : NULL;
+		buf_free(&dir);
+		if (!files) return false;
+		sc.objects = p->objects(p->objects_ud, files);
+	}
 	p->st = store_open(&sc, e);
 	if (!p->st) return false;
 	p->in = ingest_start(&p->c, p->st, e);
