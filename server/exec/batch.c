@@ -8,6 +8,29 @@ static struct label *find(const struct label *v, size_t n, struct str name)
 	return NULL;
 }
 
+static void add_meta(struct label *v, size_t *n, struct str name, struct str value)
+{
+	struct label *l = find(v, *n, name);
+	if (l)
+		l->value = value;
+	else
+		v[(*n)++] = (struct label){name, value};
+}
+
+void row_base_meta(struct arena *a, struct row_base *b, const struct labels *meta, bool twice)
+{
+	struct label *v = arena_alloc(a, (meta->n * 2 + 1) * sizeof *v);
+	b->meta = v;
+	b->n_meta = 0;
+	for (size_t i = 0; i < meta->n; i++) {
+		struct str name = meta->v[i].name, value = meta->v[i].value;
+		if (value.n == 0) continue;
+		if (labels_get(&b->labels, name).p) name = arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name));
+		add_meta(v, &b->n_meta, name, value);
+		if (twice) add_meta(v, &b->n_meta, arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name)), value);
+	}
+}
+
 static bool is_hidden(const struct row *r, struct str name)
 {
 	for (uint32_t i = 0; i < r->n_hidden; i++)

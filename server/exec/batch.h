@@ -50,6 +50,10 @@ struct exec_batch {
 	struct scan_batch in; /* as the reader gave it */
 };
 
+/* Sets the base's metadata, under the names that rows show: name_extracted where the stream has the name; twice: under
+ * that one as well. */
+void row_base_meta(struct arena *a, struct row_base *b, const struct labels *meta, bool twice);
+
 /* What name reads as; "" and ROW_NONE when there is no such label. Knows the error names. */
 struct str row_get(const struct row *r, struct str name, enum row_kind *kind);
 /* Sets a parsed label, whatever there was under that name. */

@@ -286,35 +286,13 @@ struct row_base *op_scan_base(struct op_scan *s, const struct reader_stream *st)
 	return &slot->base;
 }
 
-static void add_meta(struct label *v, size_t *n, struct str name, struct str value)
-{
-	for (size_t i = 0; i < *n; i++) {
-		if (str_eq(v[i].name, name)) {
-			v[i].value = value;
-			return;
-		}
-	}
-	v[(*n)++] = (struct label){name, value};
-}
-
-/* Metadata under the names that rows show: name_extracted where the stream has the name. */
 static struct row_base *meta_base(struct op_scan *s, const struct reader_stream *st, const struct labels *meta)
 {
 	struct arena *a = s->levels[0].batch.arena;
 	const struct row_base *plain = op_scan_base(s, st);
 	struct row_base *b = ARENA_NEW(a, struct row_base);
 	*b = (struct row_base){.stream = st, .labels = plain->labels};
-	bool twice = s->plan->sample.meta_twice;
-	struct label *v = arena_alloc(a, meta->n * 2 * sizeof *v);
-	for (size_t i = 0; i < meta->n; i++) {
-		struct str name = meta->v[i].name;
-		if (meta->v[i].value.n == 0) continue;
-		if (labels_get(&b->labels, name).p) name = arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name));
-		add_meta(v, &b->n_meta, name, meta->v[i].value);
-		if (twice)
-			add_meta(v, &b->n_meta, arena_printf(a, "%.*s" ROW_EXTRACTED, STR_ARG(name)), meta->v[i].value);
-	}
-	b->meta = v;
+	row_base_meta(a, b, meta, s->plan->sample.meta_twice);
 	return b;
 }
 
