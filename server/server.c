@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "server/exec/delete_filter.h"
 #include "server/exec/exec.h"
 #include "server/http/api_push.h"
 #include "server/http/api_status.h"
@@ -97,7 +98,11 @@ static void start_metrics(struct server *s)
 static bool start_storage(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
-	struct store_config sc = {.dir = c->data_dir, .fs = &fs_real, .clock = &clock_real, .cache_bytes = part(c, PART_CACHE)};
+	struct store_config sc = {.dir = c->data_dir,
+				  .fs = &fs_real,
+				  .clock = &clock_real,
+				  .cache_bytes = part(c, PART_CACHE),
+				  .delete_lang = &delete_filter_lang};
 	s->store = store_open(&sc, e);
 	if (!s->store) return false;
 	struct buf wal = {0};

@@ -31,12 +31,12 @@ void generation_free(struct generation *g)
 	free(g);
 }
 
-static struct generation_part *part_of(struct generation *g, struct tenant *t, struct budget *b)
+static struct generation_part *part_of(struct generation *g, struct tenant *t, struct budget *b, uint64_t floor)
 {
 	uintptr_t i = (uintptr_t)map_get(&g->by_tenant, tenant_name(t));
-	if (!i) {
+	if (!i || g->parts[i - 1].head->floor != floor) {
 		MEM_GROW(g->parts, g->nparts, g->cap_parts);
-		g->parts[g->nparts] = (struct generation_part){.tenant = t, .head = tenant_head_open(t, b)};
+		g->parts[g->nparts] = (struct generation_part){.tenant = t, .head = tenant_head_open(t, b, floor)};
 		i = ++g->nparts;
 		map_put(&g->by_tenant, tenant_name(t), (void *)i);
 	}
@@ -58,7 +58,7 @@ static void add_range(struct generation *g, uint64_t writer, uint64_t seq)
 bool generation_apply(struct generation *g, struct tenant *t, struct budget *b, const struct record *r, struct buf *rec,
 		      size_t reserved, uint64_t writer, uint64_t seq, struct wal_file *file, int64_t now, struct err *e)
 {
-	struct generation_part *p = part_of(g, t, b);
+	struct generation_part *p = part_of(g, t, b, wal_record_floor(rec));
 	size_t before = p->head->charged;
 	bool ok = tenant_apply(t, p->head, r, rec, reserved, e);
 	add_range(g, writer, seq);
@@ -91,7 +91,8 @@ struct flusher {
 static bool flush_part(struct flusher *f, struct generation *g, struct generation_part *p, struct err *e)
 {
 	struct store_flush_result r;
-	if (!p->flush) p->flush = store_flush_new(p->tenant, p->head, g->ranges, g->nranges);
+	bool last = &g->parts[(uintptr_t)map_get(&g->by_tenant, tenant_name(p->tenant)) - 1] == p;
+	if (!p->flush) p->flush = store_flush_new(p->tenant, p->head, g->ranges, last ? g->nranges : 0);
 	if (!store_flush_run(p->flush, &r, e)) return false;
 	store_flush_free(p->flush);
 	p->flush = NULL;

@@ -4,14 +4,16 @@
  *
  * The open generation belongs to whoever fills it (replay, then the ingest thread). Sealed, it belongs to the
  * flusher, which retries with growing pauses until every tenant's segments are named in its catalog; then the log
- * files go that no later generation needs. A tenant's part that is done is not written again. */
+ * files go that no later generation needs. A tenant's part that is done is not written again.
+ * A tenant has several parts where delete requests came while the generation was open: one for each floor
+ * (store/deletes.h). Only with its last part does the catalog say that its range of the log is covered. */
 #ifndef LARCH_SERVER_INGEST_GENERATION_H
 #define LARCH_SERVER_INGEST_GENERATION_H
 
 #include "server/ingest/wal.h"
 #include "server/store/store.h"
 
-struct generation_part { /* one tenant's */
+struct generation_part { /* one tenant's entries of one floor */
 	struct tenant *tenant;
 	struct head *head;         /* NULL: flushed */
 	struct store_flush *flush; /* begun */
@@ -22,7 +24,7 @@ struct generation {
 	uint64_t id;
 	struct generation_part *parts;
 	size_t nparts, cap_parts;
-	struct map by_tenant; /* tenant name -> 1 + index in parts */
+	struct map by_tenant; /* tenant name -> 1 + index of its last part */
 	struct wal_range *ranges;
 	size_t nranges, cap_ranges;
 	struct wal_file **files;
@@ -34,7 +36,7 @@ struct generation {
 
 struct generation *generation_new(uint64_t id);
 void generation_free(struct generation *g); /* its heads stay with their tenants */
-/* The record, which stands in `file`, becomes visible. rec: WAL header and payload. */
+/* The record becomes visible. rec: WAL header and payload; writer, seq and file say where it stands in the log. */
 bool generation_apply(struct generation *g, struct tenant *t, struct budget *b, const struct record *r, struct buf *rec,
 		      size_t reserved, uint64_t writer, uint64_t seq, struct wal_file *file, int64_t now,
 		      struct err *e);

@@ -30,7 +30,7 @@ struct ingest {
 
 	pthread_mutex_t mu;                /* guards what follows */
 	pthread_cond_t wake;               /* the ingest thread */
-	pthread_cond_t answered;           /* whoever waits for a flush request to be taken */
+	pthread_cond_t answered;           /* whoever waits for an item that is no push to be taken */
 	struct ingest_item *first, **last; /* submitted, not yet taken */
 	size_t queued;                     /* how many */
 	bool ready, stopping, pressure;

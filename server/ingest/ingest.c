@@ -15,12 +15,12 @@
 #define PARKED_NS   (5 * UNITS_MS)  /* how often those that wait are looked at */
 #define POLL_NS     UNITS_SEC       /* how often ages are looked at while entries wait */
 
-enum kind { PUSH, FLUSH };
+enum kind { PUSH, FLUSH, FENCE };
 enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_SPACE, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
 
-struct flush_wait { /* on the stack of the thread that waits */
-	bool sealed;
-	uint64_t id; /* of the generation to wait for */
+struct item_wait { /* on the stack of the thread that waits */
+	bool taken;
+	uint64_t sealed; /* id of the last generation sealed by then */
 };
 
 struct ingest_item {
@@ -38,7 +38,7 @@ struct ingest_item {
 	struct tenant *tenant;
 	size_t reserved;
 	uint64_t seq;
-	struct flush_wait *wait;
+	struct item_wait *wait;
 };
 
 /* ---- submitting (any thread) ---- */
@@ -227,7 +227,7 @@ static bool write_group(struct ingest *in, struct ingest_item *group, uint64_t *
 	if (!wal_prepare(&in->wal, in->next_seq, e)) return false;
 	for (struct ingest_item *it = group; it; it = it->next) {
 		it->seq = in->next_seq++;
-		wal_record_number(&it->rec, in->writer, it->seq);
+		wal_record_number(&it->rec, in->writer, it->seq, tenant_floor(it->tenant));
 		*bytes += it->rec.n;
 		if (!wal_append(&in->wal, buf_view(&it->rec), e)) return false;
 	}
@@ -323,7 +323,7 @@ static bool stop_waiting(struct ingest *in, struct ingest_item *it)
 	return true;
 }
 
-/* Takes items off the list up to a flush request: pushes that may go on become the group, the rest is answered, or
+/* Takes items off the list up to one that is no push: pushes that may go on become the group, the rest is answered, or
  * parked until there is memory. */
 static void take_group(struct ingest *in, struct ingest_item **list, struct ingest_item **group)
 {
@@ -351,12 +351,12 @@ static void take_group(struct ingest *in, struct ingest_item **list, struct inge
 	}
 }
 
-static void answer_flush(struct ingest *in, struct ingest_item *it)
+static void answer_waiting(struct ingest *in, struct ingest_item *it)
 {
-	ingest_seal(in);
+	if (it->kind == FLUSH) ingest_seal(in);
 	pthread_mutex_lock(&in->mu);
-	it->wait->id = in->sealed;
-	it->wait->sealed = true;
+	it->wait->sealed = in->sealed;
+	it->wait->taken = true;
 	pthread_cond_broadcast(&in->answered);
 	pthread_mutex_unlock(&in->mu);
 	free(it);
@@ -368,10 +368,10 @@ static void run_list(struct ingest *in, struct ingest_item *list)
 		struct ingest_item *group;
 		take_group(in, &list, &group);
 		if (group) run_group(in, group);
-		if (list && list->kind == FLUSH) {
+		if (list && list->kind != PUSH) {
 			struct ingest_item *it = list;
 			list = it->next;
-			answer_flush(in, it);
+			answer_waiting(in, it);
 		}
 	}
 }
@@ -476,18 +476,29 @@ bool ingest_ready(struct ingest *in, struct err *e)
 		       (unsigned long long)(total >> 20));
 }
 
-bool ingest_flush(struct ingest *in, struct err *e)
+/* Waits until the ingest thread has dealt with all that was submitted before; the last generation sealed by then. */
+static uint64_t await_item(struct ingest *in, enum kind kind)
 {
-	struct flush_wait w = {0};
-	if (!ingest_ready(in, e)) return false;
+	struct item_wait w = {0};
 	struct ingest_item *it = mem_zalloc(sizeof *it);
-	it->kind = FLUSH;
+	it->kind = kind;
 	it->wait = &w;
 	enqueue(in, it);
 	pthread_mutex_lock(&in->mu);
-	while (!w.sealed) pthread_cond_wait(&in->answered, &in->mu);
+	while (!w.taken) pthread_cond_wait(&in->answered, &in->mu);
 	pthread_mutex_unlock(&in->mu);
-	return flusher_wait(in->flusher, w.id, e);
+	return w.sealed;
+}
+
+bool ingest_flush(struct ingest *in, struct err *e)
+{
+	return ingest_ready(in, e) && flusher_wait(in->flusher, await_item(in, FLUSH), e);
+}
+
+void ingest_fence(struct ingest *in)
+{
+	struct err not_ready;
+	if (ingest_ready(in, &not_ready)) await_item(in, FENCE);
 }
 
 static void set_defaults(struct ingest_config *c)

@@ -67,6 +67,9 @@ void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *
 bool ingest_ready(struct ingest *in, struct err *e);
 /* Flushes everything that was acknowledged before the call; waits until the catalog names it. */
 bool ingest_flush(struct ingest *in, struct err *e);
+/* Waits until no push is under way that was logged before the call: whatever is acknowledged afterwards was logged, and
+ * got its floor (store/deletes.h), after the call. Without effect until pushes are taken. */
+void ingest_fence(struct ingest *in);
 /* Takes no more pushes, answers those submitted, flushes if flush, stops threads, frees. */
 void ingest_stop(struct ingest *in, bool flush);
 

@@ -58,7 +58,7 @@ bool wal_files(const char *dir, uint64_t **v, size_t *n, struct err *e)
 	return true;
 }
 
-/* ---- records: magic 4, codec 1, zero 3, payload bytes 4, zero 4, writer 8, seq 8, payload sum 8, header sum 8 ---- */
+/* ---- records: magic 4, floor 4, payload bytes 8, writer 8, seq 8, payload sum 8, header sum 8 ---- */
 
 static void put(char *p, uint64_t v, size_t n)
 {
@@ -77,21 +77,23 @@ void wal_record_sum(struct buf *rec, uint64_t writer)
 	put(rec->p + 32, XXH3_64bits_withSeed(rec->p + WAL_RECORD_HEADER, rec->n - WAL_RECORD_HEADER, writer), 8);
 }
 
-void wal_record_number(struct buf *rec, uint64_t writer, uint64_t seq)
+void wal_record_number(struct buf *rec, uint64_t writer, uint64_t seq, uint32_t floor)
 {
 	char *p = rec->p;
 	memcpy(p, record_magic, 4);
-	put(p + 4, 0, 4);
+	put(p + 4, floor, 4);
 	put(p + 8, rec->n - WAL_RECORD_HEADER, 8);
 	put(p + 16, writer, 8);
 	put(p + 24, seq, 8);
 	put(p + 40, XXH3_64bits_withSeed(p, 40, writer), 8);
 }
 
+uint32_t wal_record_floor(const struct buf *rec) { return (uint32_t)get(rec->p + 4, 4); }
+
 static bool header_ok(const char *p, uint64_t writer)
 {
-	return memcmp(p, record_magic, 4) == 0 && get(p + 4, 4) == 0 && get(p + 8, 8) <= WAL_RECORD_MAX &&
-	       get(p + 16, 8) == writer && get(p + 40, 8) == XXH3_64bits_withSeed(p, 40, writer);
+	return memcmp(p, record_magic, 4) == 0 && get(p + 8, 8) <= WAL_RECORD_MAX && get(p + 16, 8) == writer &&
+	       get(p + 40, 8) == XXH3_64bits_withSeed(p, 40, writer);
 }
 
 /* ---- appending ---- */
@@ -201,8 +203,8 @@ bool wal_read_open(struct wal_reader *r, struct fs *fs, const char *path, struct
 	if (r->size < WAL_FILE_HEADER) return true; /* a crash right after it was made */
 	if (!fs_pread(fs, r->fd, h, sizeof h, 0, e)) goto fail;
 	if (memcmp(h, file_magic, 8) == 0 && get(h + 40, 8) == XXH3_64bits(h, 40)) {
-		if (get(h + 8, 4) != WAL_VERSION) {
-			err_set(e, ERR_CORRUPT, "%s has version %llu; this program reads version %d", path,
+		if (get(h + 8, 4) == 0 || get(h + 8, 4) > WAL_VERSION) {
+			err_set(e, ERR_CORRUPT, "%s has version %llu; this program reads versions up to %d", path,
 				(unsigned long long)get(h + 8, 4), WAL_VERSION);
 			goto fail;
 		}

@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-#define WAL_VERSION       1
+#define WAL_VERSION       2 /* 1 is read too */
 #define WAL_FILE_HEADER   48
 #define WAL_RECORD_HEADER 48
 #define WAL_RECORD_MAX    (1u << 30) /* bytes of a payload */
@@ -38,7 +38,9 @@ bool wal_files(const char *dir, uint64_t **v, size_t *n, struct err *e);
 /* rec: WAL_RECORD_HEADER bytes of room, then the payload. First on the thread that made the payload, */
 void wal_record_sum(struct buf *rec, uint64_t writer);
 /* then, when its number is known. */
-void wal_record_number(struct buf *rec, uint64_t writer, uint64_t seq);
+void wal_record_number(struct buf *rec, uint64_t writer, uint64_t seq, uint32_t floor);
+/* What it was given: the number of the tenant's newest delete request. rec: as read back. */
+uint32_t wal_record_floor(const struct buf *rec);
 
 /* ---- appending ---- */
 

@@ -77,21 +77,6 @@ static bool get_delete(struct str *s, void *item, uint32_t version)
 	       rd_zigzag(s, &d->to) && rd_lpstr(s, &d->query);
 }
 
-static void put_boundary(struct buf *b, const void *item)
-{
-	const struct catalog_boundary *d = item;
-	buf_lpstr(b, d->id);
-	buf_le64(b, d->writer);
-	buf_le64(b, d->seq);
-}
-
-static bool get_boundary(struct str *s, void *item, uint32_t version)
-{
-	struct catalog_boundary *d = item;
-	(void)version;
-	return rd_lpstr(s, &d->id) && rd_le64(s, &d->writer) && rd_le64(s, &d->seq);
-}
-
 static void put_id(struct buf *b, const void *item) { buf_lpstr(b, *(const struct str *)item); }
 
 static bool get_id(struct str *s, void *item, uint32_t version)
@@ -157,10 +142,9 @@ static const struct record_kind {
 		no, since, offsetof(struct catalog_entry, list), offsetof(struct catalog_entry, n##list),              \
 			sizeof *((struct catalog_entry *)0)->list, put_##io, get_##io                                  \
 	}
-	KIND(1, 1, added, added),     KIND(2, 1, removed, removed),     KIND(3, 1, covers, cover),
-	KIND(4, 2, deletes, delete),  KIND(9, 2, boundaries, boundary), KIND(5, 2, cancelled, id),
-	KIND(6, 2, done, id),         KIND(7, 2, purged, purge),        KIND(8, 2, cuts, cut),
-	KIND(10, 2, damaged, number),
+	KIND(1, 1, added, added),    KIND(2, 1, removed, removed), KIND(3, 1, covers, cover),
+	KIND(4, 2, deletes, delete), KIND(5, 2, cancelled, id),    KIND(6, 2, done, id),
+	KIND(7, 2, purged, purge),   KIND(8, 2, cuts, cut),        KIND(9, 2, damaged, number),
 #undef KIND
 };
 

@@ -35,12 +35,6 @@ struct catalog_delete {
 	struct str query;
 };
 
-/* What this writer logged below seq had arrived when the request was made known to it. */
-struct catalog_boundary {
-	struct str id;
-	uint64_t writer, seq;
-};
-
 /* Requests up to `number` have been carried out on the segment. */
 struct catalog_purge {
 	struct str name;
@@ -64,12 +58,11 @@ struct catalog_entry {
 	struct catalog_removal *removed;
 	struct wal_range *covers;
 	struct catalog_delete *deletes;
-	struct catalog_boundary *boundaries;
 	struct str *cancelled, *done; /* ids of delete requests */
 	struct catalog_purge *purged;
 	struct catalog_cut *cuts;
 	uint64_t *damaged; /* numbers of entries that could not be read; checkpoints only */
-	size_t nadded, nremoved, ncovers, ndeletes, nboundaries, ncancelled, ndone, npurged, ncuts, ndamaged;
+	size_t nadded, nremoved, ncovers, ndeletes, ncancelled, ndone, npurged, ncuts, ndamaged;
 };
 
 void catalog_entry_encode(const struct catalog_entry *c, struct buf *out);

@@ -6,11 +6,12 @@
 #define ADOPT_MIN (64u << 10) /* records from this size on are kept as they are */
 #define CHUNK_MAX 4096u       /* rows of a chunk, unless one push brings more */
 
-struct head *head_new(struct budget *b)
+struct head *head_new(struct budget *b, uint64_t floor)
 {
 	struct head *h = mem_zalloc(sizeof *h);
 	h->refs = 1;
 	h->budget = b;
+	h->floor = floor;
 	h->min_ts = INT64_MAX;
 	h->max_ts = INT64_MIN;
 	arena_init(&h->arena, 0);

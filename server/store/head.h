@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* head: entries of one tenant and one generation that no segment holds yet.
+/* head: entries of one tenant and one generation that no segment holds yet, and that no delete request came between:
+ * a request makes the tenant's next entry open a new one.
  *
  * One writer (the ingest thread) adds whole push records under the tenant's lock; readers capture, under the
  * same lock, how many rows each stream has (struct head_view) and then read those rows without a lock: rows,
@@ -82,7 +83,7 @@ struct head_known {
 	struct head_stream *hs; /* and the stream in it */
 };
 
-struct head *head_new(struct budget *b);
+struct head *head_new(struct budget *b, uint64_t floor);
 struct head *head_ref(struct head *h);
 void head_unref(struct head *h);
 

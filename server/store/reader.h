@@ -5,7 +5,8 @@
  * before snapshot_take() are in it; a flush or compaction that commits later does not disturb it. A scan
  * selects from a snapshot and yields batches of rows. Every entry is yielded exactly once: copies of an
  * entry, equal in (stream, timestamp, line, metadata), within or across sources count as one; entries with
- * equal timestamps in one stream come in arrival order (reversed when reading backward).
+ * equal timestamps in one stream come in arrival order (reversed when reading backward). What a delete request hides
+ * (deletes.h) is in no scan, stream list or figure of a snapshot taken after the request was made.
  *
  * Threads: take and scan from any thread; one thread per scan; several scans of one snapshot may run in
  * parallel. Memory: a batch and what it borrows live until the next scan_next() or scan_close(). */

@@ -112,9 +112,19 @@ static void cursor_free(struct cursor *c)
 {
 	if (!c) return;
 	c->src->ops->stop(c);
+	mask_stream_fini(&c->mask);
 	free(c->ts);
 	free(c->ref);
 	free(c);
+}
+
+static void mask_part(const struct scan *sc, struct cursor *c)
+{
+	if (!source_is_masked(c->src, c->stream)) return;
+	struct head_view v = c->src->ops->view(c->src, c->stream);
+	int64_t from = v.min_ts > sc->o.from ? v.min_ts : sc->o.from;
+	int64_t last = v.max_ts < sc->o.to ? v.max_ts : sc->o.to - 1;
+	mask_stream_init(&c->mask, c->src->mask, &c->src->streams[c->stream]->pub.labels, from, last);
 }
 
 static void part_start(struct scan *sc, struct scan_part *p)
@@ -125,7 +135,8 @@ static void part_start(struct scan *sc, struct scan_part *p)
 	c->ts = mem_alloc(sc->window * sizeof *c->ts);
 	c->ref = mem_alloc(sc->window * sizeof *c->ref);
 	p->c = c;
-	c->src->ops->start(sc, c);
+	mask_part(sc, c);
+	if (!c->mask.all) c->src->ops->start(sc, c);
 }
 
 /* Makes the next row available in the window; false: there is none. */
@@ -134,7 +145,7 @@ static bool part_ready(struct scan *sc, struct scan_part *p)
 	if (p->ended) return false;
 	if (!p->c) part_start(sc, p);
 	if (p->c->at < p->c->n) return true;
-	p->c->src->ops->fill(sc, p->c);
+	if (!p->c->mask.all) p->c->src->ops->fill(sc, p->c);
 	if (p->c->n) return true;
 	p->ended = true;
 	p->c->next_ended = sc->ended; /* queued rows still need it */

@@ -21,8 +21,11 @@ static void pin_sources(struct snapshot *s, struct tenant *t)
 	s->src = mem_zalloc((t->nsegments + t->nheads + 1) * sizeof *s->src);
 	for (size_t i = 0; i < t->nsegments; i++) {
 		struct segment *g = segment_ref(t->segments[i]);
-		s->src[s->nsrc++] =
-			(struct source){.ops = &source_segment_ops, .seg = g, .min_ts = g->min_ts, .max_ts = g->max_ts};
+		s->src[s->nsrc++] = (struct source){.ops = &source_segment_ops,
+						    .seg = g,
+						    .min_ts = g->min_ts,
+						    .max_ts = g->max_ts,
+						    .floor = g->purged};
 	}
 	for (size_t i = 0; i < t->nheads; i++) {
 		struct head *h = t->heads[i];
@@ -32,8 +35,10 @@ static void pin_sources(struct snapshot *s, struct tenant *t)
 						    .views = capture(h),
 						    .nviews = h->streams.n,
 						    .min_ts = h->min_ts,
-						    .max_ts = h->max_ts};
+						    .max_ts = h->max_ts,
+						    .floor = h->floor};
 	}
+	s->deletes = deletes_ref(t->deletes);
 	pthread_mutex_unlock(&t->mu);
 }
 
@@ -57,9 +62,12 @@ void snapshot_free(struct snapshot *s)
 	for (size_t i = 0; i < s->nsrc; i++) {
 		struct source *src = &s->src[i];
 		src->ops->unload(src);
+		mask_free(src->mask);
+		free(src->masked);
 		free(src->streams);
 		free(src->by_hash);
 	}
+	deletes_unref(s->deletes);
 	free(s->src);
 	free(s->table);
 	arena_free(&s->arena);
@@ -129,6 +137,23 @@ static struct snapshot_stream *resolve(struct snapshot *s, struct source *src, u
 	return src->streams[i] = r;
 }
 
+/* Finds the requests that hide rows here, and the streams that they take. */
+static void source_mask(struct snapshot *s, struct source *src)
+{
+	size_t words = (size_t)src->ops->streams(src) / 64 + 1;
+	src->mask = mask_new(s->deletes, src->floor, UINT64_MAX, src->min_ts, src->max_ts);
+	if (!src->mask) return;
+	src->masked = mem_zalloc(words * sizeof *src->masked);
+	uint64_t *bits = mem_alloc(words * sizeof *bits);
+	for (size_t k = 0; k < src->mask->n; k++) {
+		const struct selector *sel = src->mask->v[k].query->selector;
+		memset(bits, 0, words * sizeof *bits);
+		src->ops->match(src, sel->v, sel->n, bits);
+		for (size_t w = 0; w < words; w++) src->masked[w] |= bits[w];
+	}
+	free(bits);
+}
+
 static bool source_load(struct snapshot *s, struct source *src)
 {
 	struct err e = ERR_INIT;
@@ -139,6 +164,7 @@ static bool source_load(struct snapshot *s, struct source *src)
 		return false;
 	}
 	src->streams = mem_zalloc(((size_t)src->ops->streams(src) + 1) * sizeof(struct snapshot_stream *));
+	source_mask(s, src);
 	return true;
 }
 
@@ -205,40 +231,86 @@ void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, const
 
 /* ---- streams and stats ---- */
 
-struct collect {
+struct stream_set {
 	uint64_t *seen; /* by stream id */
 	size_t words;
-	const struct reader_stream **v;
+	const struct snapshot_stream **v;
 	size_t n, cap;
 };
 
-static void collect_stream(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+static bool set_has(const struct stream_set *c, const struct snapshot_stream *rs)
 {
-	struct collect *c = ud;
-	(void)src, (void)i;
+	return rs->id / 64 < c->words && c->seen[rs->id / 64] >> (rs->id % 64) & 1;
+}
+
+static void set_add(struct stream_set *c, const struct snapshot_stream *rs)
+{
+	if (set_has(c, rs)) return;
 	if (rs->id / 64 >= c->words) {
 		size_t words = 2 * (rs->id / 64 + 1);
 		c->seen = mem_realloc(c->seen, words * sizeof *c->seen);
 		memset(c->seen + c->words, 0, (words - c->words) * sizeof *c->seen);
 		c->words = words;
 	}
-	uint64_t bit = UINT64_C(1) << (rs->id % 64);
-	if (c->seen[rs->id / 64] & bit) return;
-	c->seen[rs->id / 64] |= bit;
+	c->seen[rs->id / 64] |= UINT64_C(1) << (rs->id % 64);
 	MEM_GROW(c->v, c->n, c->cap);
-	c->v[c->n++] = &rs->pub;
+	c->v[c->n++] = rs;
+}
+
+static void set_free(struct stream_set *c)
+{
+	free(c->seen);
+	free(c->v);
+}
+
+/* Streams that have entries, and those of whose entries delete requests may hide all. */
+struct collect {
+	struct stream_set sure, masked;
+};
+
+static void collect_stream(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+{
+	struct collect *c = ud;
+	set_add(source_is_masked(src, i) ? &c->masked : &c->sure, rs);
+}
+
+/* Has the stream an entry in [from, to) that is not hidden? */
+static bool has_entry(struct snapshot *s, const struct reader_stream *st, int64_t from, int64_t to, struct err *e)
+{
+	struct scan_opts o = {.only = st, .from = from, .to = to, .forward = true};
+	struct scan_batch b;
+	struct scan *sc = scan_open(s, &o, e);
+	bool found = sc && scan_next(sc, &b, e);
+	scan_close(sc);
+	return found;
+}
+
+/* Calls fn for the streams collected; returns for how many. */
+static size_t report_streams(struct snapshot *s, struct collect *c, int64_t from, int64_t to,
+			     bool (*fn)(void *ud, const struct reader_stream *st), void *ud, struct err *e)
+{
+	size_t n = 0;
+	bool more = true;
+	for (; more && n < c->sure.n; n++) more = fn(ud, &c->sure.v[n]->pub);
+	for (size_t i = 0; more && i < c->masked.n && e->code == ERR_NONE; i++) {
+		const struct snapshot_stream *rs = c->masked.v[i];
+		if (set_has(&c->sure, rs) || !has_entry(s, &rs->pub, from, to, e)) continue;
+		more = fn(ud, &rs->pub);
+		n++;
+	}
+	set_free(&c->sure);
+	set_free(&c->masked);
+	return n;
 }
 
 bool snapshot_streams(struct snapshot *s, const struct matcher *m, size_t nm, int64_t from, int64_t to,
 		      bool (*fn)(void *ud, const struct reader_stream *st), void *ud, struct err *e)
 {
 	struct collect c = {0};
-	(void)e; /* a damaged source is left out and warned of */
+	/* a damaged source is left out and warned of */
 	snapshot_each(s, m, nm, NULL, from, to, collect_stream, &c);
-	for (size_t i = 0; i < c.n && fn(ud, c.v[i]); i++) {}
-	free(c.seen);
-	free(c.v);
-	return true;
+	report_streams(s, &c, from, to, fn, ud, e);
+	return e->code == ERR_NONE;
 }
 
 static bool count_rows(struct snapshot *s, const struct scan_opts *o, struct reader_stats *out, struct err *e)
@@ -258,7 +330,7 @@ struct stats {
 	struct collect streams;
 	struct reader_stats *out;
 	int64_t from, to;
-	bool partial; /* some stream crosses an end of the range in some source */
+	bool partial; /* some stream crosses an end of the range in some source, or has hidden rows */
 };
 
 static void add_stats(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
@@ -269,7 +341,13 @@ static void add_stats(void *ud, struct source *src, uint32_t i, const struct sna
 	c->out->chunks += src->seg ? 1 + (v.n - 1) / SEGMENT_BLOCK : 1;
 	c->out->entries += v.n;
 	c->out->bytes += v.bytes;
-	if (v.min_ts < c->from || v.max_ts >= c->to) c->partial = true;
+	if (v.min_ts < c->from || v.max_ts >= c->to || source_is_masked(src, i)) c->partial = true;
+}
+
+static bool count_stream(void *ud, const struct reader_stream *st)
+{
+	(void)ud, (void)st;
+	return true;
 }
 
 /* The index knows the figures of whole streams (copies in several sources counted twice); else rows are counted. */
@@ -279,15 +357,13 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 	struct stats c = {.out = out, .from = from, .to = to};
 	*out = (struct reader_stats){0};
 	snapshot_each(s, m, nm, NULL, from, to, add_stats, &c);
-	out->streams = c.streams.n;
-	bool ok = true;
-	if (c.partial) {
+	out->streams = report_streams(s, &c.streams, from, to, count_stream, NULL, e);
+	bool ok = e->code == ERR_NONE;
+	if (ok && c.partial) {
 		out->entries = out->bytes = 0;
 		struct scan_opts o = {
 			.matchers = m, .nmatchers = nm, .from = from, .to = to, .forward = true, .want = SCAN_LEN};
 		ok = count_rows(s, &o, out, e);
 	}
-	free(c.streams.seen);
-	free(c.streams.v);
 	return ok;
 }

@@ -2,14 +2,15 @@
 /* source: one place where entries of a tenant are, a head or a segment, as a snapshot and its scans see it.
  *
  * A cursor walks one stream of one source in time order (or back), window by window; the rows of a source are
- * free of copies. A window holds timestamps and row references only; lines, lengths and metadata are fetched for
- * the rows that a batch really yields. Line filters are applied while walking.
- * Internal to reader.h's implementation. */
+ * free of copies, and those that delete requests hide are left out. A window holds timestamps and row references only;
+ * lines, lengths and metadata are fetched for the rows that a batch really yields. Line filters are applied while
+ * walking. Internal to reader.h's implementation. */
 #ifndef LARCH_SERVER_STORE_SOURCE_H
 #define LARCH_SERVER_STORE_SOURCE_H
 
 #include "common/heap.h"
 #include "server/store/dedup.h"
+#include "server/store/mask.h"
 #include "server/store/reader.h"
 #include "server/store/tenant.h"
 
@@ -51,7 +52,10 @@ struct source {
 	struct segment *seg;
 	struct segment_index *ix;
 	int64_t min_ts, max_ts;
+	uint64_t floor; /* delete requests up to this number hide nothing in it */
 	bool loaded;
+	struct mask *mask;                /* what the others hide, or NULL; once loaded */
+	uint64_t *masked;                 /* bits of the streams that have hidden rows, perhaps */
 	struct snapshot_stream **streams; /* by the source's stream number; NULL until resolved */
 	uint32_t *by_hash;                /* stream numbers + 1, open addressing; built when first looked up */
 	size_t by_hash_cap;
@@ -61,6 +65,7 @@ struct cursor {
 	struct source *src;
 	uint32_t stream;
 	struct cursor *next_ended;
+	struct mask_stream mask; /* rows that it hides are never in the window */
 	/* the window */
 	int64_t *ts;
 	uint32_t *ref;
@@ -165,6 +170,7 @@ struct snapshot {
 	struct store *st;
 	pthread_mutex_t mu; /* guards resolving, loading and the warning */
 	struct arena arena;
+	struct deletes *deletes;
 	struct source *src; /* in arrival order */
 	size_t nsrc;
 	struct snapshot_stream **table;
@@ -172,6 +178,12 @@ struct snapshot {
 	struct str warning;
 	uint64_t damaged;
 };
+
+/* May a delete request hide rows of the stream? */
+static inline bool source_is_masked(const struct source *src, uint32_t i)
+{
+	return src->mask && src->masked[i / 64] >> (i % 64) & 1;
+}
 
 /* Calls fn for each (source, stream) that passes and may have entries in [from, to). One source's streams ascend;
  * sources in arrival order. */

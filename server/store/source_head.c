@@ -68,6 +68,13 @@ static void head_start(struct scan *sc, struct cursor *c)
 	for (size_t i = 0; i < c->rows.n; i++) sc->stats.head_bytes += c->rows.v[i]->len;
 }
 
+static bool is_hidden(const struct cursor *c, const struct head_row *r)
+{
+	enum mask_verdict v = mask_time(&c->mask, r->ts);
+	if (v != MASK_BY_LINE) return v == MASK_HIDDEN;
+	return mask_hides(&c->mask, r->ts, str_of(r->line, r->len), head_meta(c->src->head, r));
+}
+
 static void head_fill(struct scan *sc, struct cursor *c)
 {
 	c->n = c->at = 0;
@@ -76,6 +83,7 @@ static void head_fill(struct scan *sc, struct cursor *c)
 		const struct head_row *r = c->rows.v[i];
 		if (c->pos++ % 4096 == 4095 && !scan_poll(sc)) return;
 		if (sc->o.filters && !linefilters_match(sc->o.filters, str_of(r->line, r->len))) continue;
+		if (c->mask.n && is_hidden(c, r)) continue;
 		c->ts[c->n] = r->ts;
 		c->ref[c->n++] = (uint32_t)i;
 	}

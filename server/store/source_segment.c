@@ -170,12 +170,23 @@ static void seg_start(struct scan *sc, struct cursor *c)
 		sc->stats.chunks += 1 + segment_block_of(c->src->ix, c->hi - 1) - segment_block_of(c->src->ix, c->lo);
 }
 
-static bool add_row(struct scan *sc, struct cursor *c, uint32_t row, int64_t ts)
+/* Where the line decides and cannot be read, the row is as good as hidden. */
+static bool is_hidden(struct scan *sc, struct cursor *c, uint32_t row, int64_t ts)
 {
-	if (c->check && (ts < sc->o.from || ts >= sc->o.to)) return false;
+	enum mask_verdict v = mask_time(&c->mask, ts);
+	const struct labels *meta = NULL;
+	struct str line;
+	if (v != MASK_BY_LINE) return v == MASK_HIDDEN;
+	if (!line_at(sc, c, row, &line) || (c->mask.meta && !(meta = meta_at(sc, c, row)))) return true;
+	return mask_hides(&c->mask, ts, line, meta);
+}
+
+static void add_row(struct scan *sc, struct cursor *c, uint32_t row, int64_t ts)
+{
+	if (c->check && (ts < sc->o.from || ts >= sc->o.to)) return;
+	if (c->mask.n && is_hidden(sc, c, row, ts)) return;
 	c->ts[c->n] = ts;
 	c->ref[c->n++] = row;
-	return true;
 }
 
 /* The rows of the granule around a row that are still to be walked, at most `room` of them from the near end. */
@@ -200,6 +211,7 @@ static void fill_plain(struct scan *sc, struct cursor *c)
 {
 	bool fwd = sc->o.forward;
 	while (c->n < sc->window && c->lo < c->hi) {
+		if (c->mask.n && !scan_poll(sc)) return; /* a window may take long where nearly all is hidden */
 		uint32_t from, to, first, end, row = fwd ? c->lo : c->hi - 1;
 		granule_span(sc, c, row, sc->window - c->n, &from, &to, &first, &end);
 		const int64_t *ts = times_at(sc, c, from);
@@ -287,7 +299,7 @@ static void filter_frame(struct scan *sc, struct cursor *c)
 		sc->stats.segment_lines += to - from;
 		sc->stats.segment_bytes += f->raw;
 		if (!held) sc->stats.compressed_bytes += f->part.len;
-		if (!held && c->nhits && sc->o.want & SCAN_LINE)
+		if (!held && c->nhits && (sc->o.want & SCAN_LINE || c->mask.n))
 			held = segment_lines_adopt(c->src->seg, frame, &sc->scratch);
 		segment_release(c->src->seg, held);
 	}

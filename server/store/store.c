@@ -65,6 +65,7 @@ static struct tenant *tenant_new(struct store *s, struct str name)
 	t->name = mem_str(name);
 	t->dir = mem_str(buf_view(&dir));
 	catalog_init(&t->catalog, s->objects, buf_view(&catalog));
+	t->deletes = deletes_new(s->c.delete_lang);
 	pthread_mutex_init(&t->mu, NULL);
 	buf_free(&dir);
 	buf_free(&catalog);
@@ -82,6 +83,7 @@ static void tenant_free(struct tenant *t)
 	free(t->segments);
 	map_free(&t->known);
 	map_free(&t->by_name);
+	deletes_unref(t->deletes);
 	catalog_fini(&t->catalog);
 	pthread_mutex_destroy(&t->mu);
 	free((char *)t->name.p);
@@ -162,9 +164,17 @@ uint64_t tenant_head_streams(struct tenant *t)
 	return n;
 }
 
-struct head *tenant_head_open(struct tenant *t, struct budget *b)
+uint32_t tenant_floor(struct tenant *t)
 {
-	struct head *h = head_new(b);
+	pthread_mutex_lock(&t->mu);
+	uint64_t n = t->deletes->newest;
+	pthread_mutex_unlock(&t->mu);
+	return (uint32_t)n; /* deletes_create() sees to it that it fits */
+}
+
+struct head *tenant_head_open(struct tenant *t, struct budget *b, uint64_t floor)
+{
+	struct head *h = head_new(b, floor);
 	pthread_mutex_lock(&t->mu);
 	MEM_GROW(t->heads, t->nheads, t->cap_heads);
 	t->heads[t->nheads++] = h;
@@ -252,6 +262,7 @@ void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct 
 	for (size_t i = 0; i < c->nadded; i++) add_segment(t, &c->added[i]);
 	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i].name);
 	for (size_t i = 0; i < c->npurged; i++) purge_segment(t, &c->purged[i]);
+	deletes_apply(&t->deletes, c);
 	if (flushed) drop_head(t, flushed);
 	pthread_mutex_unlock(&t->mu);
 	head_unref(flushed);

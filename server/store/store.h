@@ -15,6 +15,7 @@
 #include "server/store/catalog.h"
 #include "server/store/head.h"
 
+struct delete_lang;
 struct store;
 struct tenant;
 
@@ -26,6 +27,7 @@ struct store_config {
 	bool remote;                  /* objects may be out of reach for a while, and other processes may use them */
 	size_t cache_bytes;           /* budget of the block cache; 0: 64 MiB */
 	int64_t orphan_grace_ns;      /* objects that no catalog names are removed when older; 0: one hour */
+	const struct delete_lang *delete_lang; /* of delete requests; NULL: there can be none */
 };
 
 /* Takes the lock, reads every catalog (progress in the log), sweeps orphans. */
@@ -50,8 +52,11 @@ void store_set_warning(struct store *s, const char *text);
 bool tenant_covers(struct tenant *t, uint64_t writer, uint64_t seq);
 uint64_t tenant_head_streams(struct tenant *t); /* streams that unflushed heads know */
 
-/* A new newest head, owned by the tenant; ingest borrows it until it is flushed. */
-struct head *tenant_head_open(struct tenant *t, struct budget *b);
+/* A new newest head, owned by the tenant; ingest borrows it until it is flushed. floor: what tenant_floor() said when
+ * its first entry was logged; every entry in it has the same. */
+struct head *tenant_head_open(struct tenant *t, struct budget *b, uint64_t floor);
+/* Number of the tenant's newest delete request that is known here; 0: none (deletes.h). */
+uint32_t tenant_floor(struct tenant *t);
 /* How many streams the record would add. */
 uint64_t tenant_new_streams(struct tenant *t, const struct record *r);
 /* head_apply() under the tenant's lock: visible as a whole to snapshots taken afterwards. */

@@ -3,6 +3,7 @@
 #ifndef LARCH_SERVER_STORE_TENANT_H
 #define LARCH_SERVER_STORE_TENANT_H
 
+#include "server/store/deletes.h"
 #include "server/store/store.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct tenant {
 	struct segment **segments; /* by order, oldest first */
 	struct map by_name;        /* segments by object name */
 	size_t nheads, cap_heads, nsegments, cap_segments;
+	struct deletes *deletes;
 };
 
 struct store {

@@ -41,7 +41,7 @@ static void apply(struct str bytes)
 	struct map known = {0};
 	struct buf rec = {0};
 	buf_str(&rec, bytes);
-	struct head *h = head_new(NULL);
+	struct head *h = head_new(NULL, 0);
 	if (record_open(buf_view(&rec), &r, &e)) {
 		head_new_streams(&known, &r);
 		head_apply(h, &known, &r, &rec, 0, &e);

@@ -4,6 +4,7 @@
 #ifndef LARCH_TESTS_UNIT_STORE_UTIL_H
 #define LARCH_TESTS_UNIT_STORE_UTIL_H
 
+#include "server/exec/delete_filter.h"
 #include "server/ingest/ingest.h"
 #include "server/store/reader.h"
 #include "server/store/store.h"
@@ -118,7 +119,11 @@ static inline void place_init(struct place *p)
 
 static inline bool place_try_open(struct place *p, struct err *e)
 {
-	struct store_config sc = {.dir = p->dir, .fs = p->fs, .clock = &p->clock.base, .cache_bytes = 8u << 20};
+	struct store_config sc = {.dir = p->dir,
+				  .fs = p->fs,
+				  .clock = &p->clock.base,
+				  .cache_bytes = 8u << 20,
+				  .delete_lang = &delete_filter_lang};
 	p->c.fs = p->fs;
 	if (p->objects) {
 		struct buf dir = {0};

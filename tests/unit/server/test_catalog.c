@@ -46,7 +46,6 @@ static void check_sample(const struct catalog_entry *c)
 /* What version 2 has besides. */
 static struct catalog_delete deletes[] = {{STR("d1"), 7, 1700000000000000000, INT64_MIN, 5, STR("{a=\"b\"} |= `x`")},
 					  {STR("d2"), 3, 0, -1, INT64_MAX, STR("{}")}};
-static struct catalog_boundary boundaries[] = {{STR("d1"), UINT64_MAX, 0}, {STR("d0"), 1, UINT64_MAX}};
 static struct str cancelled[] = {STR("c1")}, done[] = {STR("c2"), STR("")};
 static struct catalog_purge purged[] = {{STR("segments/cc"), 6}};
 static struct catalog_cut cuts[] = {{CATALOG_CUT_BYTES, 1, 2, 3, INT64_MIN, INT64_MAX},
@@ -57,7 +56,6 @@ static struct catalog_entry full_sample(void)
 {
 	struct catalog_entry c = sample;
 	c.deletes = deletes, c.ndeletes = 2;
-	c.boundaries = boundaries, c.nboundaries = 2;
 	c.cancelled = cancelled, c.ncancelled = 1;
 	c.done = done, c.ndone = 2;
 	c.purged = purged, c.npurged = 1;
@@ -69,7 +67,6 @@ static void check_full(const struct catalog_entry *c)
 {
 	check_sample(c);
 	assert_int_equal(c->ndeletes, 2);
-	assert_int_equal(c->nboundaries, 2);
 	assert_int_equal(c->ncancelled, 1);
 	assert_int_equal(c->ndone, 2);
 	assert_int_equal(c->npurged, 1);
@@ -81,9 +78,6 @@ static void check_full(const struct catalog_entry *c)
 		assert_int_equal(c->deletes[i].created, deletes[i].created);
 		assert_int_equal(c->deletes[i].from, deletes[i].from);
 		assert_int_equal(c->deletes[i].to, deletes[i].to);
-		check_str(c->boundaries[i].id, boundaries[i].id);
-		assert_int_equal(c->boundaries[i].writer, boundaries[i].writer);
-		assert_int_equal(c->boundaries[i].seq, boundaries[i].seq);
 		check_str(c->done[i], done[i]);
 		assert_memory_equal(&c->cuts[i], &cuts[i], sizeof cuts[i]);
 	}

@@ -14,10 +14,11 @@ static void record_of(struct str payload, uint64_t seq, struct buf *rec)
 	rec->n = WAL_RECORD_HEADER;
 	buf_str(rec, payload);
 	wal_record_sum(rec, WRITER);
-	wal_record_number(rec, WRITER, seq);
+	wal_record_number(rec, WRITER, seq, (uint32_t)(3 * seq));
 }
 
-/* Reads a file and says what was found: "r<seq>:<bytes>" records, "d<off>+<len>" damage, "t<off>" a torn end. */
+/* Reads a file and says what was found: "r<seq>:<bytes>" records (and "f<floor>" where that is not what record_of()
+ * writes), "d<off>+<len>" damage, "t<off>" a torn end. */
 static void describe(const char *path, struct buf *out)
 {
 	struct wal_reader r;
@@ -29,6 +30,8 @@ static void describe(const char *path, struct buf *out)
 		enum wal_read_kind k = wal_read_next(&r, &seq, &rec, &off, &len, &e);
 		if (k == WAL_READ_RECORD)
 			buf_printf(out, "r%llu:%zu ", (unsigned long long)seq, rec.n - WAL_RECORD_HEADER);
+		if (k == WAL_READ_RECORD && wal_record_floor(&rec) != (uint32_t)(3 * seq))
+			buf_printf(out, "f%u ", wal_record_floor(&rec));
 		if (k == WAL_READ_DAMAGED)
 			buf_printf(out, "d%llu+%llu ", (unsigned long long)off, (unsigned long long)len);
 		if (k == WAL_READ_TORN) buf_printf(out, "t%llu ", (unsigned long long)off);
@@ -148,7 +151,7 @@ static void a_forged_record_is_not_believed(void **state)
 	log_write(&l);
 	record_of(STR("never sent"), 99, &forged);
 	wal_record_sum(&forged, WRITER ^ 1);
-	wal_record_number(&forged, WRITER ^ 1, 99);
+	wal_record_number(&forged, WRITER ^ 1, 99, 0);
 	memcpy(l.bytes.p + 3000, forged.p, forged.n);
 	l.bytes.p[260] ^= 1; /* the header of the record around it is gone too */
 	put_file(l.file->path, buf_view(&l.bytes));
@@ -268,7 +271,29 @@ static void push_records_go_there_and_back(void **state)
 	buf_free(&b);
 }
 
+/* The file of the version, with its one record. */
+static void check_golden(const char *path, struct buf *text)
+{
+	struct buf b = {0};
+	describe(path, text);
+	MUST(fs_read_file(&fs_real, path, 1 << 20, &b, must));
+	assert_true(b.n > WAL_FILE_HEADER + WAL_RECORD_HEADER);
+	assert_true(str_starts(buf_view(text), STR("r1:")));
+	assert_null(strchr(buf_cstr(text), 'd'));
+	check_sample(str_from(buf_view(&b), WAL_FILE_HEADER + WAL_RECORD_HEADER));
+	buf_free(&b);
+}
+
 static void version_1_stays_readable(void **state)
+{
+	struct buf text = {0};
+	(void)state;
+	check_golden(GOLDEN "wal-1", &text);
+	assert_non_null(strstr(buf_cstr(&text), "f0 ")); /* it knew no floors */
+	buf_free(&text);
+}
+
+static void version_2_stays_readable(void **state)
 {
 	struct record_stream s[2];
 	struct push_entry v[3];
@@ -290,18 +315,13 @@ static void version_1_stays_readable(void **state)
 		MUST(wal_push(&w, must));
 		buf_clear(&b);
 		MUST(fs_read_file(&fs_real, w.file->path, 1 << 20, &b, must));
-		MUST(fs_replace(&fs_real, GOLDEN "wal-1", buf_view(&b), 0644, must));
+		MUST(fs_replace(&fs_real, GOLDEN "wal-2", buf_view(&b), 0644, must));
 		wal_fini(&w);
 		buf_free(&rec);
 		remove_tree(dir);
 	}
-	describe(GOLDEN "wal-1", &text);
-	buf_clear(&b);
-	MUST(fs_read_file(&fs_real, GOLDEN "wal-1", 1 << 20, &b, must));
-	assert_true(b.n > WAL_FILE_HEADER + WAL_RECORD_HEADER);
-	assert_true(str_starts(buf_view(&text), STR("r1:")));
-	assert_null(strchr(buf_cstr(&text), 'd'));
-	check_sample(str_from(buf_view(&b), WAL_FILE_HEADER + WAL_RECORD_HEADER));
+	check_golden(GOLDEN "wal-2", &text);
+	assert_null(strchr(buf_cstr(&text), 'f'));
 	buf_free(&b);
 	buf_free(&text);
 }
@@ -350,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_refused_group_is_cut_off),
 		cmocka_unit_test(push_records_go_there_and_back),
 		cmocka_unit_test(version_1_stays_readable),
+		cmocka_unit_test(version_2_stays_readable),
 		cmocka_unit_test(integers_go_there_and_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
