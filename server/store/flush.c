@@ -16,6 +16,8 @@ struct store_flush {
 	size_t ncovers;
 	struct arena arena;
 	bool written;                  /* the segments are there; only the catalog is missing */
+	int64_t started;               /* monotonic: when the first was begun */
+	int64_t created;               /* wall clock: the catalog entry's, the same with every attempt */
 	struct catalog_segment *added; /* by day */
 	size_t nadded, cap_added;
 	/* scratch */
@@ -161,11 +163,27 @@ static bool write_segments(struct store_flush *f, struct err *e)
 	return ok;
 }
 
+/* Segments that are not named in time are swept, perhaps by another process: they are written anew. */
+static void start_again_if_late(struct store_flush *f)
+{
+	struct store *s = f->t->st;
+	int64_t now = clock_mono(s->c.clock);
+	if (f->nadded && now - f->started >= s->c.orphan_grace_ns / 2) {
+		f->nadded = 0;
+		f->written = false;
+	}
+	if (f->nadded == 0) {
+		f->started = now;
+		f->created = clock_wall(s->c.clock);
+	}
+}
+
 bool store_flush_run(struct store_flush *f, struct store_flush_result *out, struct err *e)
 {
+	start_again_if_late(f);
 	if (!f->written && !write_segments(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
 	f->written = true;
-	struct catalog_entry n = {.created = clock_wall(f->t->st->c.clock),
+	struct catalog_entry n = {.created = f->created,
 				  .added = f->added,
 				  .nadded = f->nadded,
 				  .covers = f->covers,

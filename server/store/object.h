@@ -73,7 +73,8 @@ static inline void object_close(struct object_store *s)
 	if (s) s->ops->free(s);
 }
 
-/* Files under dir, which is made when absent; what an interrupted upload left is removed. */
-struct object_store *object_fs_open(struct fs *fs, const char *dir, struct err *e);
+/* Files under dir, which is made when absent. What an interrupted upload left is removed; if other processes use the
+ * directory too, when it is a day old. */
+struct object_store *object_fs_open(struct fs *fs, const char *dir, bool shared, struct err *e);
 
 #endif

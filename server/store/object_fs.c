@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/object.h"
 
+#include "common/clock.h"
 #include "common/log.h"
+#include "common/units.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define TMP_DIR ".uploads" /* unfinished objects; emptied at start */
 
@@ -16,7 +16,6 @@ struct object_fs {
 	struct object_store base;
 	struct fs *fs;
 	char *dir;
-	_Atomic uint64_t uploads;
 };
 
 struct object_upload {
@@ -69,8 +68,7 @@ static struct object_upload *fs_begin(struct object_store *base, struct str name
 {
 	struct object_fs *s = (struct object_fs *)base;
 	struct buf tmp = {0};
-	buf_printf(&tmp, "%s/" TMP_DIR "/%d-%llu", s->dir, (int)getpid(),
-		   (unsigned long long)atomic_fetch_add(&s->uploads, 1));
+	buf_printf(&tmp, "%s/" TMP_DIR "/%016llx", s->dir, (unsigned long long)clock_rnd(&clock_real));
 	int fd = fs_open(s->fs, buf_cstr(&tmp), O_WRONLY | O_CREAT | O_EXCL, 0640, e);
 	if (fd < 0) {
 		buf_free(&tmp);
@@ -250,14 +248,17 @@ static const struct object_ops ops = {
 	.free = fs_free,
 };
 
-static bool sweep_uploads(struct object_fs *s, const char *tmp, struct err *e)
+static bool sweep_uploads(struct object_fs *s, const char *tmp, bool shared, struct err *e)
 {
 	struct fs_list l;
 	struct buf path = {0};
+	struct stat st;
+	int64_t now = clock_wall(&clock_real) / UNITS_SEC;
 	if (!fs_list(tmp, &l, e)) return false;
 	for (size_t i = 0; i < l.n; i++) {
 		struct err ignored = ERR_INIT;
 		fs_path(&path, tmp, l.v[i]);
+		if (shared && (stat(path.p, &st) != 0 || now - st.st_mtime < UNITS_DAY / UNITS_SEC)) continue;
 		if (!fs_unlink(s->fs, path.p, &ignored))
 			log_warn("cannot remove an unfinished upload", kv_err(&ignored));
 	}
@@ -266,13 +267,13 @@ static bool sweep_uploads(struct object_fs *s, const char *tmp, struct err *e)
 	return true;
 }
 
-struct object_store *object_fs_open(struct fs *fs, const char *dir, struct err *e)
+struct object_store *object_fs_open(struct fs *fs, const char *dir, bool shared, struct err *e)
 {
 	struct object_fs *s = mem_zalloc(sizeof *s);
 	struct buf tmp = {0};
 	*s = (struct object_fs){.base.ops = &ops, .fs = fs, .dir = mem_strdup(dir)};
 	fs_path(&tmp, dir, TMP_DIR);
-	bool ok = fs_mkdirs(fs, tmp.p, 0750, e) && sweep_uploads(s, tmp.p, e);
+	bool ok = fs_mkdirs(fs, tmp.p, 0750, e) && sweep_uploads(s, tmp.p, shared, e);
 	buf_free(&tmp);
 	if (ok) return &s->base;
 	fs_free(&s->base);

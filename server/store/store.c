@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/store.h"
 
-#include "common/log.h"
+#include "common/task.h"
 #include "common/units.h"
 #include "server/store/tenant.h"
 
@@ -40,7 +40,7 @@ static int hex(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool unescape(struct str dir, struct buf *out)
+bool store_unescape(struct str dir, struct buf *out)
 {
 	for (size_t i = 0; i < dir.n; i++) {
 		if (dir.p[i] != '%') {
@@ -64,7 +64,12 @@ static struct tenant *tenant_new(struct store *s, struct str name)
 	t->st = s;
 	t->name = mem_str(name);
 	t->dir = mem_str(buf_view(&dir));
-	catalog_init(&t->catalog, s->objects, buf_view(&catalog));
+	catalog_init(&t->catalog,
+		     &(struct catalog_config){.objects = s->objects,
+					      .clock = s->c.clock,
+					      .grace_ns = s->c.orphan_grace_ns,
+					      .shared = s->c.shared},
+		     buf_view(&catalog));
 	t->deletes = deletes_new(s->c.delete_lang);
 	pthread_mutex_init(&t->mu, NULL);
 	buf_free(&dir);
@@ -201,49 +206,73 @@ bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, stru
 
 /* ---- segments ---- */
 
-static void add_segment(struct tenant *t, const struct catalog_segment *c)
+static struct segment *find_segment(struct tenant *t, struct str short_name)
 {
 	struct buf name = {0};
-	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(c->name));
-	if (!map_get(&t->by_name, buf_view(&name))) {
-		struct segment *s = segment_new(t->st->objects, t->st->cache, buf_view(&name));
-		s->order = c->order;
-		s->size = c->size;
-		s->rows = c->rows;
-		s->bytes = c->bytes;
-		s->min_ts = c->min_ts;
-		s->max_ts = c->max_ts;
-		s->purged = c->purged;
-		MEM_GROW(t->segments, t->nsegments, t->cap_segments);
-		size_t at = t->nsegments++;
-		for (; at > 0 && t->segments[at - 1]->order > s->order; at--) t->segments[at] = t->segments[at - 1];
-		t->segments[at] = s;
-		map_put(&t->by_name, str_c(s->name), s);
+	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(short_name));
+	struct segment *s = map_get(&t->by_name, buf_view(&name));
+	buf_free(&name);
+	return s;
+}
+
+static void purge_segment(struct tenant *t, struct str name, uint64_t number)
+{
+	struct segment *s = find_segment(t, name);
+	if (s && s->purged < number) s->purged = number;
+}
+
+static void add_segment(struct tenant *t, const struct catalog_segment *c)
+{
+	if (!catalog_state_has(&t->catalog.state, c->name)) return; /* it was removed before */
+	if (find_segment(t, c->name)) {
+		purge_segment(t, c->name, c->purged);
+		return;
 	}
+	struct buf name = {0};
+	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(c->name));
+	struct segment *s = segment_new(t->st->objects, t->st->cache, buf_view(&name));
+	s->order = c->order;
+	s->size = c->size;
+	s->rows = c->rows;
+	s->bytes = c->bytes;
+	s->min_ts = c->min_ts;
+	s->max_ts = c->max_ts;
+	s->purged = c->purged;
+	MEM_GROW(t->segments, t->nsegments, t->cap_segments);
+	size_t at = t->nsegments++;
+	for (; at > 0 && t->segments[at - 1]->order > s->order; at--) t->segments[at] = t->segments[at - 1];
+	t->segments[at] = s;
+	map_put(&t->by_name, str_c(s->name), s);
 	buf_free(&name);
 }
 
 static void remove_segment(struct tenant *t, struct str short_name)
 {
-	struct buf name = {0};
-	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(short_name));
-	struct segment *s = map_del(&t->by_name, buf_view(&name));
-	for (size_t i = 0; s && i < t->nsegments; i++) {
+	struct segment *s = find_segment(t, short_name);
+	if (!s) return;
+	map_del(&t->by_name, str_c(s->name));
+	for (size_t i = 0; i < t->nsegments; i++) {
 		if (t->segments[i] != s) continue;
 		memmove(&t->segments[i], &t->segments[i + 1], (--t->nsegments - i) * sizeof(struct segment *));
 		break;
 	}
 	segment_unref(s);
-	buf_free(&name);
 }
 
-static void purge_segment(struct tenant *t, const struct catalog_purge *p)
+/* What a checkpoint does not name is not there. */
+static void keep_named(struct tenant *t)
 {
-	struct buf name = {0};
-	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(p->name));
-	struct segment *s = map_get(&t->by_name, buf_view(&name));
-	if (s && s->purged < p->number) s->purged = p->number;
-	buf_free(&name);
+	size_t n = 0;
+	for (size_t i = 0; i < t->nsegments; i++) {
+		struct segment *s = t->segments[i];
+		if (catalog_state_has(&t->catalog.state, str_from(str_c(s->name), t->dir.n))) {
+			t->segments[n++] = s;
+			continue;
+		}
+		map_del(&t->by_name, str_c(s->name));
+		segment_unref(s);
+	}
+	t->nsegments = n;
 }
 
 static void drop_head(struct tenant *t, struct head *h)
@@ -259,9 +288,10 @@ static void drop_head(struct tenant *t, struct head *h)
 void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct head *flushed)
 {
 	pthread_mutex_lock(&t->mu);
+	if (c->whole) keep_named(t);
 	for (size_t i = 0; i < c->nadded; i++) add_segment(t, &c->added[i]);
 	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i].name);
-	for (size_t i = 0; i < c->npurged; i++) purge_segment(t, &c->purged[i]);
+	for (size_t i = 0; i < c->npurged; i++) purge_segment(t, c->purged[i].name, c->purged[i].number);
 	deletes_apply(&t->deletes, c);
 	if (flushed) drop_head(t, flushed);
 	pthread_mutex_unlock(&t->mu);
@@ -298,90 +328,6 @@ bool tenant_append(struct tenant *t, struct catalog_entry *n, struct head *flush
 
 /* ---- start ---- */
 
-struct opening {
-	struct store *s;
-	struct str last; /* directory seen last; own copy */
-	struct buf name;
-	struct err *e;
-	bool ok;
-};
-
-static void apply_at_start(void *ud, const struct catalog_entry *c) { tenant_apply_entry(ud, c, NULL); }
-
-static bool find_tenant(void *ud, const struct object_info *o)
-{
-	struct opening *w = ud;
-	struct str rest = o->name, dir;
-	if (!str_cut(&rest, '/', &dir) || str_eq(dir, w->last)) return true;
-	free((char *)w->last.p);
-	w->last = mem_str(dir);
-	buf_clear(&w->name);
-	if (!unescape(dir, &w->name)) {
-		log_warn("a directory in the store is no tenant's; left alone", kv_str("directory", dir));
-		return true;
-	}
-	struct tenant *t = store_tenant(w->s, buf_view(&w->name), true);
-	w->ok = catalog_read(&t->catalog, apply_at_start, t, w->e);
-	if (!w->ok) err_wrap(w->e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
-	return w->ok;
-}
-
-struct sweep {
-	struct tenant *t;
-	int64_t before;
-	uint64_t n;
-};
-
-static bool sweep_one(void *ud, const struct object_info *o)
-{
-	struct sweep *w = ud;
-	struct err e = ERR_INIT;
-	if (map_get(&w->t->by_name, o->name) || o->mtime >= w->before) return true;
-	if (object_remove(w->t->st->objects, o->name, &e))
-		w->n++;
-	else
-		log_warn("cannot remove a segment that no catalog names", kv_err(&e));
-	return true;
-}
-
-/* What a crash between writing a segment and naming it left behind. With a damaged catalog entry, an unnamed
- * segment may be all there is of its lines, so it stays. */
-static void sweep_orphans(struct store *s)
-{
-	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
-		struct tenant *t = m->val;
-		struct sweep w = {t, clock_wall(s->c.clock) - s->c.orphan_grace_ns, 0};
-		struct buf prefix = {0};
-		struct err e = ERR_INIT;
-		if (t->catalog.damaged) continue;
-		buf_printf(&prefix, "%.*ssegments/", STR_ARG(t->dir));
-		if (!object_list(s->objects, buf_view(&prefix), sweep_one, &w, &e))
-			log_warn("cannot look for unnamed segments", kv_err(&e));
-		if (w.n)
-			log_info("removed segments that no catalog names", kv_str("tenant", t->name),
-				 kv_i("segments", (int64_t)w.n));
-		buf_free(&prefix);
-	}
-}
-
-static bool load_catalogs(struct store *s, struct err *e)
-{
-	struct opening w = {.s = s, .e = e, .ok = true};
-	bool ok = object_list(s->objects, STR(""), find_tenant, &w, e) && w.ok;
-	free((char *)w.last.p);
-	buf_free(&w.name);
-	if (!ok) return false;
-	struct store_totals sum;
-	store_totals(s, &sum);
-	if (sum.segments) {
-		log_info("catalogs read", kv_i("tenants", (int64_t)sum.tenants),
-			 kv_i("segments", (int64_t)sum.segments), kv_i("rows", (int64_t)sum.segment_rows),
-			 kv_i("bytes", (int64_t)sum.segment_bytes));
-	}
-	sweep_orphans(s);
-	return true;
-}
-
 struct store *store_open(const struct store_config *c, struct err *e)
 {
 	struct store *s = mem_zalloc(sizeof *s);
@@ -393,6 +339,8 @@ struct store *store_open(const struct store_config *c, struct err *e)
 	pthread_mutex_init(&s->mu, NULL);
 	if (!s->c.cache_bytes) s->c.cache_bytes = 64u << 20;
 	if (!s->c.orphan_grace_ns) s->c.orphan_grace_ns = UNITS_HOUR;
+	if (!s->c.removed_grace_ns) s->c.removed_grace_ns = 10 * UNITS_MIN;
+	s->c.shared |= s->c.remote;
 	s->cache = cache_new(s->c.cache_bytes);
 	bool ok = fs_mkdirs(c->fs, c->dir, 0750, e);
 	if (ok && (s->lock = fs_lock(c->dir, LOCK_NAME, e)) < 0) {
@@ -405,10 +353,14 @@ struct store *store_open(const struct store_config *c, struct err *e)
 	}
 	if (ok && !s->objects) {
 		fs_path(&objects, c->dir, "store");
-		s->objects = object_fs_open(c->fs, objects.p, e);
+		s->objects = object_fs_open(c->fs, objects.p, false, e);
 		buf_free(&objects);
 	}
-	if (ok && s->objects && load_catalogs(s, e)) return s;
+	if (ok && s->objects && store_load(s, e)) {
+		store_sweep(s);
+		store_start_refresh(s);
+		return s;
+	}
 	store_close(s);
 	return NULL;
 }
@@ -416,6 +368,7 @@ struct store *store_open(const struct store_config *c, struct err *e)
 void store_close(struct store *s)
 {
 	if (!s) return;
+	task_stop(s->refresher);
 	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) tenant_free(m->val);
 	map_free(&s->tenants);
 	cache_free(s->cache);

@@ -24,18 +24,28 @@ struct store_config {
 	struct fs *fs;
 	struct clock *clock;
 	struct object_store *objects; /* freed by the store, also when it cannot be opened; NULL: files in dir/store */
-	bool remote;                  /* objects may be out of reach for a while, and other processes may use them */
-	size_t cache_bytes;           /* budget of the block cache; 0: 64 MiB */
-	int64_t orphan_grace_ns;      /* objects that no catalog names are removed when older; 0: one hour */
+	bool remote;                  /* objects may be out of reach for a while; implies shared */
+	bool shared;                  /* other processes use the objects too */
+	int64_t refresh_ns;       /* shared: how often what others wrote is looked for; 0: by store_refresh() only */
+	size_t cache_bytes;       /* budget of the block cache; 0: 64 MiB */
+	int64_t orphan_grace_ns;  /* objects that no catalog names are removed when older; 0: one hour */
+	int64_t removed_grace_ns; /* segments are removed so long after a catalog dropped them; 0: 10 minutes */
 	const struct delete_lang *delete_lang; /* of delete requests; NULL: there can be none */
 };
 
-/* Takes the lock, reads every catalog (progress in the log), sweeps orphans. */
+/* Takes the lock, reads every catalog (progress in the log), sweeps. */
 struct store *store_open(const struct store_config *c, struct err *e);
 void store_close(struct store *s);
 
 /* Calls fn for every tenant that has or had entries; stops when it returns false. */
 void store_tenants(struct store *s, bool (*fn)(void *ud, struct str tenant), void *ud);
+
+/* Looks for what other processes wrote: new tenants, new catalog entries. Any thread. */
+bool store_refresh(struct store *s, struct err *e);
+/* Removes objects that no catalog names and that are older than the grace times: what a crash between writing a segment
+ * and naming it left behind, and segments that compaction replaced or retention dropped. Any thread, but one at a
+ * time. What fails is logged and left to the next sweep. */
+void store_sweep(struct store *s);
 
 struct store_totals {
 	uint64_t tenants, segments, segment_bytes, segment_rows, cache_bytes, damaged_entries;

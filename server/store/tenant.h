@@ -10,7 +10,7 @@
 
 struct tenant {
 	struct store *st;
-	struct str name, dir;   /* dir: its objects' prefix, "<escaped name>/" */
+	struct str name, dir; /* dir: its objects' prefix, "<escaped name>/" */
 	struct catalog catalog;
 
 	pthread_mutex_t mu;        /* guards what follows */
@@ -28,6 +28,7 @@ struct store {
 	int lock;
 	struct object_store *objects;
 	struct cache *cache;
+	struct task *refresher;
 
 	pthread_mutex_t mu; /* guards what follows */
 	struct map tenants; /* name -> struct tenant */
@@ -41,5 +42,14 @@ void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct 
 bool tenant_append(struct tenant *t, struct catalog_entry *n, struct head *flushed, catalog_still_fn *still, void *ud,
 		   struct err *e);
 void store_warning(struct store *s, char out[256]);
+/* The tenant's name from that of its directory. False: it is no tenant's. */
+bool store_unescape(struct str dir, struct buf *out);
+
+/* ---- refresh.c ---- */
+
+/* Reads every catalog. */
+bool store_load(struct store *s, struct err *e);
+/* Starts the thread that calls store_refresh(), where other processes use the store. */
+void store_start_refresh(struct store *s);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/catalog.h"
+
+#include "common/units.h"
 #include "tests/unit/server/store_util.h"
 
 #define GOLDEN "tests/unit/server/golden/"
@@ -200,10 +202,11 @@ static void two_writers_share_one_log(void **state)
 	struct buf path = {0};
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	struct object_store *o = object_fs_open(&fs_real, dir, &e);
+	struct object_store *o = object_fs_open(&fs_real, dir, false, &e);
 	assert_non_null(o);
-	catalog_init(&a, o, STR("t/catalog/"));
-	catalog_init(&b, o, STR("t/catalog/"));
+	struct catalog_config config = {.objects = o, .clock = &clock_real, .grace_ns = UNITS_HOUR};
+	catalog_init(&a, &config, STR("t/catalog/"));
+	catalog_init(&b, &config, STR("t/catalog/"));
 	MUST(catalog_read(&a, note, &sa, must));
 	MUST(append(&a, "x", 0, 10, &sa, must));
 	MUST(append(&b, "y", 10, 20, &sb, must)); /* loses the race for 1, reads it, takes 2 */
@@ -214,7 +217,7 @@ static void two_writers_share_one_log(void **state)
 	check_buf(&sb.names, "z@3 ");
 	assert_true(catalog_covers(&b, 9, 0) && catalog_covers(&b, 9, 19) && catalog_covers(&b, 9, 30));
 	assert_false(catalog_covers(&b, 9, 20) || catalog_covers(&b, 9, 40) || catalog_covers(&b, 8, 5));
-	assert_int_equal(b.ncovers, 2); /* touching ranges are one */
+	assert_int_equal(b.state.covers.n, 2); /* touching ranges are one */
 
 	/* A damaged entry is left out; the others count. */
 	buf_printf(&path, "%s/t/catalog/0000000000000002", dir);
@@ -223,7 +226,7 @@ static void two_writers_share_one_log(void **state)
 	fseek(f, 40, SEEK_SET);
 	fputc('?', f);
 	fclose(f);
-	catalog_init(&c, o, STR("t/catalog/"));
+	catalog_init(&c, &config, STR("t/catalog/"));
 	MUST(catalog_read(&c, note, &sc, must));
 	check_buf(&sc.names, "x@1 z@3 ");
 	assert_int_equal(c.damaged, 1);
@@ -273,10 +276,11 @@ static void an_entry_that_makes_no_sense_any_more_is_not_made(void **state)
 	struct catalog_entry n = {.created = 44, .removed = &gone, .nremoved = 1, .added = &out, .nadded = 1};
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	struct object_store *o = object_fs_open(&fs_real, dir, &e);
+	struct object_store *o = object_fs_open(&fs_real, dir, false, &e);
 	assert_non_null(o);
-	catalog_init(&a, o, STR("t/catalog/"));
-	catalog_init(&b, o, STR("t/catalog/"));
+	struct catalog_config config = {.objects = o, .clock = &clock_real, .grace_ns = UNITS_HOUR};
+	catalog_init(&a, &config, STR("t/catalog/"));
+	catalog_init(&b, &config, STR("t/catalog/"));
 	MUST(catalog_append(&a, &n, still_there, note_removal, &ia, must));
 	assert_int_equal(ia.asked, 1);
 	assert_int_equal(gone.at, 44);
@@ -333,9 +337,10 @@ static void many_threads_append(void **state)
 	pthread_t t[4];
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	struct object_store *o = object_fs_open(&fs_real, dir, &e);
+	struct object_store *o = object_fs_open(&fs_real, dir, false, &e);
 	assert_non_null(o);
-	for (unsigned i = 0; i < 2; i++) catalog_init(&c[i], o, STR("t/catalog/"));
+	struct catalog_config config = {.objects = o, .clock = &clock_real, .grace_ns = UNITS_HOUR};
+	for (unsigned i = 0; i < 2; i++) catalog_init(&c[i], &config, STR("t/catalog/"));
 	for (unsigned i = 0; i < 4; i++) {
 		w[i] = (struct appender){o, &c[i % 2], i, 0};
 		assert_int_equal(pthread_create(&t[i], NULL, append_many, &w[i]), 0);
@@ -352,6 +357,255 @@ static void many_threads_append(void **state)
 	remove_tree(dir);
 }
 
+/* ---- checkpoints ---- */
+
+struct log {
+	char dir[64];
+	struct object_store *o;
+	struct catalog_config config;
+};
+
+static void log_init(struct log *l)
+{
+	struct err e = ERR_INIT;
+	strcpy(l->dir, "/tmp/larch-catalog-XXXXXX");
+	assert_non_null(mkdtemp(l->dir));
+	l->o = object_fs_open(quick_fs(), l->dir, false, &e);
+	assert_non_null(l->o);
+	l->config = (struct catalog_config){.objects = l->o, .clock = &clock_real, .checkpoint_every = 4};
+}
+
+static void log_fini(struct log *l)
+{
+	object_close(l->o);
+	remove_tree(l->dir);
+}
+
+static void log_open(struct log *l, struct catalog *c) { catalog_init(c, &l->config, STR("t/catalog/")); }
+
+static void ignore(void *ud, const struct catalog_entry *c)
+{
+	unsigned *whole = ud;
+	if (whole) *whole += c->whole;
+}
+
+/* Adds a segment, now and then instead of an earlier one, with what else an entry may say. */
+static bool append_step(struct catalog *c, unsigned i, struct err *e)
+{
+	char name[32], old[32], id[32];
+	snprintf(name, sizeof name, "segments/%u", i);
+	snprintf(old, sizeof old, "segments/%u", i - 2);
+	snprintf(id, sizeof id, "d%u", i);
+	struct catalog_segment g = {.name = str_c(name), .rows = i, .max_ts = i};
+	struct catalog_removal r = {str_c(old), 0};
+	struct wal_range range = {1 + i % 3, i, i + 1};
+	struct catalog_delete d = {.id = str_c(id), .query = STR("{}")};
+	struct str ids[] = {str_c(id)};
+	struct catalog_cut cut = {CATALOG_CUT_STREAM, i, 1, 1, -(int64_t)i, i};
+	struct catalog_purge purge = {str_c(name), i};
+	struct catalog_entry n = {.created = clock_wall(&clock_real),
+				  .added = &g,
+				  .nadded = 1,
+				  .removed = &r,
+				  .nremoved = i % 3 == 0,
+				  .covers = &range,
+				  .ncovers = 1,
+				  .deletes = &d,
+				  .ndeletes = i % 4 == 0,
+				  .cancelled = ids,
+				  .ncancelled = i % 8 == 0,
+				  .done = ids,
+				  .ndone = i % 8 == 4,
+				  .cuts = &cut,
+				  .ncuts = i % 5 == 0,
+				  .purged = &purge,
+				  .npurged = i % 2};
+	return catalog_append(c, &n, NULL, ignore, NULL, e);
+}
+
+static void append_steps(struct catalog *c, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) MUST(append_step(c, i, must));
+}
+
+static void state_of(const struct catalog *c, struct buf *out)
+{
+	struct arena a;
+	struct catalog_entry n;
+	arena_init(&a, 0);
+	catalog_state_collect(&c->state, &a, &n);
+	n.number = c->next;
+	buf_clear(out);
+	catalog_entry_encode(&n, out);
+	arena_free(&a);
+}
+
+static void check_same(const struct catalog *a, const struct catalog *b)
+{
+	struct buf x = {0}, y = {0};
+	state_of(a, &x);
+	state_of(b, &y);
+	assert_true(str_eq(buf_view(&x), buf_view(&y)));
+	buf_free(&x);
+	buf_free(&y);
+}
+
+/* A new reader finds the same state; returns how many checkpoints it started from. */
+static unsigned check_reader(struct log *l, const struct catalog *c)
+{
+	struct catalog r;
+	unsigned whole = 0;
+	log_open(l, &r);
+	MUST(catalog_read(&r, ignore, &whole, must));
+	check_same(c, &r);
+	assert_int_equal(r.damaged, 0);
+	catalog_fini(&r);
+	return whole;
+}
+
+static bool count_objects(void *ud, const struct object_info *o)
+{
+	size_t *n = ud;
+	n[str_find(o->name, STR("checkpoint")) >= 0]++;
+	return true;
+}
+
+static void damage(const struct log *l, const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/t/catalog/%s", l->dir, name);
+	FILE *f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, 50, SEEK_SET);
+	int was = fgetc(f);
+	fseek(f, 50, SEEK_SET);
+	fputc(was ^ 1, f);
+	fclose(f);
+}
+
+static void checkpoints_stand_for_entries(void **state)
+{
+	struct log l;
+	struct catalog c;
+	(void)state;
+	log_init(&l);
+	log_open(&l, &c);
+	append_steps(&c, 1, 4);
+	assert_int_equal(check_reader(&l, &c), 0);
+	for (unsigned i = 4; i < 40; i++) {
+		append_steps(&c, i, i + 1);
+		assert_int_equal(check_reader(&l, &c), 1);
+		assert_int_equal(c.checkpoint, i / 4 * 4);
+	}
+	size_t n[2] = {0};
+	MUST(object_list(l.o, STR("t/catalog/"), count_objects, n, must));
+	assert_in_range(n[0], 4, 8); /* entries after the last checkpoint but one */
+	assert_in_range(n[1], 2, 3);
+
+	/* A damaged checkpoint: the one before and the entries after it say the same. */
+	damage(&l, "checkpoint-0000000000000024");
+	assert_int_equal(check_reader(&l, &c), 1);
+	append_steps(&c, 40, 60); /* and no entry goes that it needs */
+	assert_int_equal(check_reader(&l, &c), 1);
+	catalog_fini(&c);
+	log_fini(&l);
+}
+
+static void without_a_checkpoint_what_is_lost_is_told(void **state)
+{
+	struct log l;
+	struct catalog c, r;
+	(void)state;
+	log_init(&l);
+	log_open(&l, &c);
+	append_steps(&c, 1, 42);
+	damage(&l, "checkpoint-0000000000000024");
+	damage(&l, "checkpoint-0000000000000028");
+	log_open(&l, &r);
+	MUST(catalog_read(&r, ignore, NULL, must));
+	assert_int_equal(r.next, 42);
+	assert_int_equal(r.damaged, 1);
+	assert_in_range(r.state.nsegments, 1, 8); /* of the entries that are left */
+	append_steps(&r, 42, 50);
+	catalog_fini(&c);
+	catalog_fini(&r);
+	log_open(&l, &c); /* a checkpoint keeps the news */
+	MUST(catalog_read(&c, ignore, NULL, must));
+	assert_int_equal(c.damaged, 1);
+	catalog_fini(&c);
+	log_fini(&l);
+}
+
+/* Whoever was away for long finds the entries gone that it needs: it starts again from a checkpoint, and nothing that
+ * it makes of a number long taken counts. */
+static void who_was_away_starts_again(void **state)
+{
+	struct log l;
+	struct catalog a, b, w;
+	struct err e = ERR_INIT;
+	unsigned whole = 0;
+	(void)state;
+	log_init(&l);
+	l.config.shared = true;
+	log_open(&l, &a);
+	log_open(&l, &b);
+	log_open(&l, &w);
+	append_steps(&a, 1, 5);
+	MUST(catalog_read(&b, ignore, &whole, must));
+	MUST(catalog_poll(&w, ignore, NULL, must));
+	assert_int_equal(w.next, 5);
+	append_steps(&a, 5, 50);
+	whole = 0;
+	MUST(catalog_poll(&b, ignore, &whole, must));
+	assert_int_equal(whole, 1);
+	check_same(&a, &b);
+
+	assert_false(append_step(&w, 1000, &e)); /* its number was free, as the entry there is gone */
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	check_same(&a, &w);
+	MUST(append_step(&w, 1000, must));
+	assert_int_equal(w.next, 51);
+	MUST(catalog_poll(&a, ignore, NULL, must));
+	check_same(&a, &w);
+	assert_true(catalog_state_has(&a.state, STR("segments/1000")));
+	assert_int_equal(check_reader(&l, &a), 1);
+
+	struct catalog late; /* knows nothing at all */
+	log_open(&l, &late);
+	MUST(append_step(&late, 1001, must));
+	assert_int_equal(late.next, 52);
+	MUST(catalog_poll(&a, ignore, NULL, must));
+	check_same(&a, &late);
+	catalog_fini(&late);
+	catalog_fini(&a);
+	catalog_fini(&b);
+	catalog_fini(&w);
+	log_fini(&l);
+}
+
+/* An answer got lost, the entry was read as if it were another's, and its segment is compacted by now. */
+static void a_removed_segment_does_not_come_back(void **state)
+{
+	struct log l;
+	struct catalog c;
+	struct catalog_segment g = {.name = STR("segments/a")};
+	struct catalog_removal r = {STR("segments/a"), 0};
+	struct catalog_entry add = {.added = &g, .nadded = 1}, drop = {.removed = &r, .nremoved = 1};
+	(void)state;
+	log_init(&l);
+	log_open(&l, &c);
+	drop.created = clock_wall(&clock_real);
+	MUST(catalog_append(&c, &add, NULL, ignore, NULL, must));
+	MUST(catalog_append(&c, &drop, NULL, ignore, NULL, must));
+	assert_int_equal(catalog_removed(&c, STR("segments/a")), drop.created);
+	MUST(catalog_append(&c, &add, NULL, ignore, NULL, must));
+	assert_int_equal(c.state.nsegments, 0);
+	append_steps(&c, 10, 20);
+	check_reader(&l, &c);
+	catalog_fini(&c);
+	log_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +616,10 @@ int main(void)
 		cmocka_unit_test(two_writers_share_one_log),
 		cmocka_unit_test(an_entry_that_makes_no_sense_any_more_is_not_made),
 		cmocka_unit_test(many_threads_append),
+		cmocka_unit_test(checkpoints_stand_for_entries),
+		cmocka_unit_test(without_a_checkpoint_what_is_lost_is_told),
+		cmocka_unit_test(who_was_away_starts_again),
+		cmocka_unit_test(a_removed_segment_does_not_come_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void objects_are_put_listed_read_and_removed(void **state)
 	struct names l = {0};
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	struct object_store *s = object_fs_open(&fs_real, dir, &e);
+	struct object_store *s = object_fs_open(&fs_real, dir, false, &e);
 	assert_non_null(s);
 	MUST(object_put(s, STR("t/segments/b"), STR("two"), true, must));
 	MUST(object_put(s, STR("t/segments/a"), STR("one!"), false, must));
@@ -68,7 +68,7 @@ static void objects_are_put_listed_read_and_removed(void **state)
 	buf_printf(&b, "%s/.uploads/1-1", dir);
 	put_file(buf_cstr(&b), STR("what a crash left"));
 	object_close(s);
-	s = object_fs_open(&fs_real, dir, &e);
+	s = object_fs_open(&fs_real, dir, false, &e);
 	buf_clear(&l.text);
 	l.stop_at = 0;
 	MUST(object_list(s, STR(""), add_name, &l, must));
@@ -97,7 +97,7 @@ static void a_failing_put_leaves_nothing(void **state)
 		assert_non_null(mkdtemp(dir));
 		fs_fault_init(&f, &fs_real);
 		f.count = -1;
-		struct object_store *s = object_fs_open(&f.base, dir, &e);
+		struct object_store *s = object_fs_open(&f.base, dir, false, &e);
 		assert_non_null(s);
 		f.ops = ops[k];
 		f.error = 5;

@@ -65,7 +65,7 @@ static void make(struct made *m, struct shape sh)
 	struct err e = ERR_INIT;
 	*m = (struct made){.dir = "/tmp/larch-segment-XXXXXX", .shape = sh};
 	assert_non_null(mkdtemp(m->dir));
-	m->o = object_fs_open(&fs_real, m->dir, &e);
+	m->o = object_fs_open(&fs_real, m->dir, false, &e);
 	assert_non_null(m->o);
 	m->cache = cache_new(4u << 20);
 	arena_init(&m->a, 0);

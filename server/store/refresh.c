@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every tenant's catalog: read at start, looked at again for what other processes made, swept of what none names
+ * (store.h, tenant.h). */
+#include "common/log.h"
+#include "common/task.h"
+#include "common/units.h"
+#include "server/store/tenant.h"
+
+#include <stdlib.h>
+
+#define LOADERS 8u /* threads that read catalogs at start */
+
+static void apply(void *ud, const struct catalog_entry *c) { tenant_apply_entry(ud, c, NULL); }
+
+/* ---- which tenants there are ---- */
+
+struct tenants {
+	struct store *s;
+	struct tenant **v;
+	size_t n, cap;
+};
+
+static bool add_tenant(void *ud, struct str dir)
+{
+	struct tenants *l = ud;
+	struct buf name = {0};
+	if (store_unescape(dir, &name)) {
+		MEM_GROW(l->v, l->n, l->cap);
+		l->v[l->n++] = store_tenant(l->s, buf_view(&name), true);
+	} else {
+		log_warn("a directory in the store is no tenant's; left alone", kv_str("directory", dir));
+	}
+	buf_free(&name);
+	return true;
+}
+
+/* Of those known, and those that have a directory in the store. */
+static bool list_tenants(struct store *s, struct tenants *l, struct err *e)
+{
+	*l = (struct tenants){.s = s};
+	if (!object_dirs(s->objects, STR(""), add_tenant, l, e)) return false;
+	l->n = 0;
+	pthread_mutex_lock(&s->mu);
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
+		MEM_GROW(l->v, l->n, l->cap);
+		l->v[l->n++] = m->val;
+	}
+	pthread_mutex_unlock(&s->mu);
+	return true;
+}
+
+/* ---- at start ---- */
+
+struct load {
+	struct tenants l;
+	struct clock *clock;
+	_Atomic size_t next, done;
+	_Atomic bool failed;
+	_Atomic int64_t logged;
+	pthread_mutex_t mu; /* guards the error */
+	struct err *e;
+};
+
+static void tell_progress(struct load *w)
+{
+	int64_t now = clock_mono(w->clock), logged = w->logged;
+	if (now - logged < UNITS_SEC || !atomic_compare_exchange_strong(&w->logged, &logged, now)) return;
+	log_info("reading catalogs", kv_i("tenants", (int64_t)w->done), kv_i("of", (int64_t)w->l.n));
+}
+
+static void *load_some(void *ud)
+{
+	struct load *w = ud;
+	for (size_t i; (i = w->next++) < w->l.n && !w->failed;) {
+		struct tenant *t = w->l.v[i];
+		struct err e = ERR_INIT;
+		if (!catalog_read(&t->catalog, apply, t, &e)) {
+			err_wrap(&e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
+			pthread_mutex_lock(&w->mu);
+			if (!w->failed) *w->e = e;
+			w->failed = true;
+			pthread_mutex_unlock(&w->mu);
+			break;
+		}
+		catalog_checkpoint(&t->catalog);
+		w->done++;
+		tell_progress(w);
+	}
+	return NULL;
+}
+
+bool store_load(struct store *s, struct err *e)
+{
+	pthread_t threads[LOADERS];
+	struct load w = {.clock = s->c.clock, .e = e};
+	w.logged = clock_mono(w.clock);
+	if (!list_tenants(s, &w.l, e)) {
+		free(w.l.v);
+		return false;
+	}
+	pthread_mutex_init(&w.mu, NULL);
+	size_t n = w.l.n < LOADERS ? w.l.n : LOADERS;
+	for (size_t i = 0; i < n; i++) pthread_create(&threads[i], NULL, load_some, &w);
+	for (size_t i = 0; i < n; i++) pthread_join(threads[i], NULL);
+	pthread_mutex_destroy(&w.mu);
+	free(w.l.v);
+	if (w.failed) return false;
+	struct store_totals sum;
+	store_totals(s, &sum);
+	if (sum.segments) {
+		log_info("catalogs read", kv_i("tenants", (int64_t)sum.tenants),
+			 kv_i("segments", (int64_t)sum.segments), kv_i("rows", (int64_t)sum.segment_rows),
+			 kv_i("bytes", (int64_t)sum.segment_bytes));
+	}
+	return true;
+}
+
+/* ---- every now and then ---- */
+
+bool store_refresh(struct store *s, struct err *e)
+{
+	struct tenants l;
+	bool ok = list_tenants(s, &l, e);
+	for (size_t i = 0; ok && i < l.n; i++) {
+		ok = catalog_poll(&l.v[i]->catalog, apply, l.v[i], e);
+		if (!ok) err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(l.v[i]->name));
+	}
+	free(l.v);
+	return ok;
+}
+
+static int64_t refresh(void *ud, struct task *task)
+{
+	struct store *s = ud;
+	struct err e = ERR_INIT;
+	(void)task;
+	if (!store_refresh(s, &e)) log_warn("cannot look for what other servers wrote; trying again", kv_err(&e));
+	return s->c.refresh_ns;
+}
+
+void store_start_refresh(struct store *s)
+{
+	if (s->c.shared && s->c.refresh_ns) s->refresher = task_start(refresh, s);
+}
+
+/* ---- sweeping ---- */
+
+struct sweep {
+	struct tenant *t;
+	struct arena arena;
+	struct str *v; /* names of objects that were not named when they were listed */
+	size_t n, cap;
+	int64_t now, orphan_before;
+};
+
+static bool is_named(struct tenant *t, struct str object)
+{
+	pthread_mutex_lock(&t->mu);
+	bool named = map_get(&t->by_name, object) != NULL;
+	pthread_mutex_unlock(&t->mu);
+	return named;
+}
+
+static bool sweep_candidate(void *ud, const struct object_info *o)
+{
+	struct sweep *w = ud;
+	if (o->mtime < w->orphan_before && !is_named(w->t, o->name))
+		*ARENA_PUSH(&w->arena, w->v, w->n, w->cap) = arena_str(&w->arena, o->name);
+	return true;
+}
+
+static uint64_t sweep_candidates(struct sweep *w)
+{
+	struct tenant *t = w->t;
+	uint64_t removed = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		struct err e = ERR_INIT;
+		int64_t at = catalog_removed(&t->catalog, str_from(w->v[i], t->dir.n));
+		if (is_named(t, w->v[i]) || (at && at > w->now - t->st->c.removed_grace_ns)) continue;
+		if (object_remove(t->st->objects, w->v[i], &e))
+			removed++;
+		else
+			log_warn("cannot remove a segment that no catalog names; trying again later", kv_err(&e));
+	}
+	return removed;
+}
+
+/* The catalog is read between listing and removing: an object of that age was named by then, or never will be, since
+ * whoever writes a segment names it within half the grace time. */
+static void sweep_tenant(struct store *s, struct tenant *t)
+{
+	struct err e = ERR_INIT;
+	struct buf prefix = {0};
+	struct sweep w = {.t = t, .now = clock_wall(s->c.clock)};
+	w.orphan_before = w.now - s->c.orphan_grace_ns;
+	if (t->catalog.damaged) return; /* an unnamed segment may be all there is of its lines */
+	arena_init(&w.arena, 0);
+	buf_printf(&prefix, "%.*ssegments/", STR_ARG(t->dir));
+	bool ok = object_list(s->objects, buf_view(&prefix), sweep_candidate, &w, &e) &&
+		  (w.n == 0 || catalog_read(&t->catalog, apply, t, &e));
+	uint64_t removed = ok && !t->catalog.damaged ? sweep_candidates(&w) : 0;
+	if (!ok) log_warn("cannot look for unnamed segments", kv_err(&e));
+	if (removed)
+		log_info("removed segments that no catalog names", kv_str("tenant", t->name),
+			 kv_i("segments", (int64_t)removed));
+	arena_free(&w.arena);
+	buf_free(&prefix);
+}
+
+void store_sweep(struct store *s)
+{
+	struct tenants l = {0};
+	struct err e = ERR_INIT;
+	if (list_tenants(s, &l, &e)) {
+		for (size_t i = 0; i < l.n; i++) sweep_tenant(s, l.v[i]);
+	} else {
+		log_warn("cannot look for unnamed segments", kv_err(&e));
+	}
+	free(l.v);
+}
