@@ -20,8 +20,7 @@
 #define GZIP_LEVEL    1                     /* an answer is read once */
 #define TARGET_FREE   ((size_t)4 << 10)     /* a longer request target counts as body in flight */
 #define TARGET_COPIES 3                     /* as sent, decoded, and cut into arguments */
-#define FLUSH_NS      (2 * INT64_C(1000000000)) /* at stop: for the last answers to leave */
-#define WAKE_MS       100
+#define FLUSH_NS      (2 * NS_PER_S) /* at stop: for the last answers to leave */
 
 /* ---- memory of a body ---- */
 
@@ -157,7 +156,10 @@ void httpd_hand_back(struct httpd_req *r)
 
 void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
 {
+	size_t n = body ? body->n : 0;
+
 	make_response(r, status, ctype, body);
+	r->leave_by = clock_mono(&clock_real) + r->h->conf.write_timeout_s * NS_PER_S + httpd_transfer_ns(r->h, n);
 	httpd_hand_back(r);
 }
 
@@ -259,6 +261,8 @@ static bool parse_args(struct httpd_req *r, struct err *e)
 	return url_args_parse(&r->mem, r->query, &r->args, e);
 }
 
+void httpd_run(struct httpd_req *r) { r->route->fn(r, r->h->conf.ctx); }
+
 static void handle(struct httpd_job *j)
 {
 	struct httpd_req *r = (struct httpd_req *)j;
@@ -328,9 +332,9 @@ static bool take_body(struct httpd_req *r, const char *p, size_t n)
 {
 	size_t cap;
 
+	atomic_fetch_add(&r->received, n);
 	if (r->response) {
-		r->discarded += n;
-		return r->discarded <= DRAIN_MAX;
+		return atomic_load(&r->received) <= DRAIN_MAX;
 	}
 	if (n > body_limit(r) - r->body.n) {
 		refuse_too_large(r, r->body.n + n);
@@ -444,6 +448,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	if (r->upgraded) r->upgraded(r->upgraded_ud, NULL);
 	pthread_mutex_lock(&h->lock);
 	r->peer->req = NULL;
+	r->peer->since = clock_mono(&clock_real);
 	h->requests--;
 	if (r->state == REQ_ANSWERED) h->answered--;
 	pthread_cond_broadcast(&h->change);
@@ -460,6 +465,7 @@ static void peer_open(struct httpd *h, struct MHD_Connection *conn, void **ctx)
 	struct peer *p = mem_zalloc(sizeof *p);
 	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT};
 
+	p->since = clock_mono(&clock_real);
 	p->fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	*ctx = p;
 	pthread_mutex_lock(&h->lock);
@@ -500,7 +506,7 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 	return strlen(s);
 }
 
-/* ---- workers, and the watcher of hang-ups ---- */
+/* ---- workers ---- */
 
 static void *work(void *ud)
 {
@@ -509,52 +515,6 @@ static void *work(void *ud)
 
 	while ((j = queue_pop(h->todo))) j->fn(j);
 	return NULL;
-}
-
-void httpd_run(struct httpd_req *r) { r->route->fn(r, r->h->conf.ctx); }
-
-static void hang_up(struct httpd *h, uint64_t id)
-{
-	pthread_mutex_lock(&h->lock);
-	for (struct peer *p = h->peers; p; p = p->next) {
-		if (p->id != id || p->hung_up) continue;
-		p->hung_up = true;
-		h->hung_up++;
-		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
-		if (p->req && p->req->stream) httpd_stream_break(p->req->stream);
-	}
-	pthread_mutex_unlock(&h->lock);
-}
-
-/* The library's edge-triggered loop overlooks an end of input that came together with data, and would keep the
- * connection, and what its request has reserved, until the idle timeout. Shutting down the side that has ended
- * anyway changes nothing but to wake that loop once more; again and again, since it may be reading just then. */
-static void wake_hung_up(struct httpd *h)
-{
-	pthread_mutex_lock(&h->lock);
-	for (struct peer *p = h->peers; p; p = p->next)
-		if (p->hung_up && !(p->req && p->req->state == REQ_RUNNING)) shutdown(p->fd, SHUT_RD);
-	pthread_mutex_unlock(&h->lock);
-}
-
-static void *watch(void *ud)
-{
-	struct httpd *h = ud;
-	int wait_ms = -1;
-
-	for (;;) {
-		struct epoll_event ev[64];
-		int n = epoll_wait(h->watch_ep, ev, 64, wait_ms);
-
-		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u64 == 0) return NULL; /* watch_stop; connections count from 1 */
-			hang_up(h, ev[i].data.u64);
-		}
-		if (n == 0) wake_hung_up(h);
-		pthread_mutex_lock(&h->lock);
-		wait_ms = h->hung_up ? WAKE_MS : -1;
-		pthread_mutex_unlock(&h->lock);
-	}
 }
 
 /* ---- what a handler asks ---- */
@@ -645,7 +605,7 @@ static bool start_threads(struct httpd *h, struct err *e)
 	h->watch_stop = eventfd(0, EFD_CLOEXEC);
 	if (h->watch_ep < 0 || h->watch_stop < 0 || epoll_ctl(h->watch_ep, EPOLL_CTL_ADD, h->watch_stop, &ev))
 		return err_errno(e, "HTTP server: watch connections");
-	errno = pthread_create(&h->watcher, NULL, watch, h);
+	errno = pthread_create(&h->watcher, NULL, httpd_watch, h);
 	if (errno) return err_errno(e, "HTTP server: start a thread");
 	h->watching = true;
 	h->workers = mem_zalloc(n * sizeof *h->workers);
@@ -659,11 +619,9 @@ static bool start_threads(struct httpd *h, struct err *e)
 
 static bool start_daemon(struct httpd *h, struct err *e)
 {
-	unsigned timeout = h->conf.idle_timeout_s > 0 ? (unsigned)h->conf.idle_timeout_s : 120;
-
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_access,
 				     h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout,
+				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->conf.idle_timeout_s,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
 				     on_completed, h, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
 				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK,
@@ -681,6 +639,10 @@ struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
 	h->conf = *c;
 	h->conf.address = h->conf.prefix = NULL; /* used here only */
 	if (!h->conf.max_connections) h->conf.max_connections = 1024;
+	if (h->conf.idle_timeout_s <= 0) h->conf.idle_timeout_s = 120;
+	if (!h->conf.min_rate) h->conf.min_rate = 16384;
+	if (h->conf.read_timeout_s <= 0) h->conf.read_timeout_s = 30;
+	if (h->conf.write_timeout_s <= 0) h->conf.write_timeout_s = 30;
 	while (prefix.n && prefix.p[prefix.n - 1] == '/') prefix.n--;
 	h->prefix = mem_strndup(prefix.n ? prefix.p : "", prefix.n);
 	h->watch_ep = h->watch_stop = -1;

@@ -11,7 +11,8 @@
  * A broken percent escape: 400 in Go's words. A refused body is read over (up to 128 MiB), so that the
  * client sees the answer rather than a reset.
  * Limits: a body over max_body is 413; request line and headers together may take 128 KiB; beyond
- * max_connections peers wait in the listen queue; a silent connection is closed after idle_timeout_s.
+ * max_connections peers wait in the listen queue. Who is silent, or slower at sending and reading than the timeouts
+ * allow, is cut off.
  *
  * Besides, an answer may come in pieces (httpd_stream), and a connection may leave HTTP (httpd_upgrade). */
 #ifndef LARCH_COMMON_HTTPD_H
@@ -45,7 +46,10 @@ struct httpd_config {
 	void *ctx;                /* for every handler */
 	unsigned workers;         /* handler threads; 0: one per core, at least 4 */
 	unsigned max_connections; /* 0: 1024 */
-	int idle_timeout_s;       /* 0: 120 */
+	int idle_timeout_s;       /* between requests; 0: 120 */
+	int read_timeout_s;       /* for a request, and besides what its body takes at min_rate; 0: 30 */
+	int write_timeout_s;      /* the same for an answer that is no stream; 0: 30 */
+	uint64_t min_rate;        /* bytes a second; 0: 16384 */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
 	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
 	httpd_handler *admit;

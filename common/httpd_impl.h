@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* httpd_impl: what httpd.c and httpd_stream.c share; nobody else includes it. */
+/* httpd_impl: what httpd.c, httpd_stream.c and httpd_watch.c share; nobody else includes it. */
 #ifndef LARCH_COMMON_HTTPD_IMPL_H
 #define LARCH_COMMON_HTTPD_IMPL_H
 
@@ -36,6 +36,7 @@ struct peer {
 	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
 	int fd;      /* open as long as the peer is listed */
 	bool hung_up;
+	int64_t since; /* monotonic: accepted, or its last request ended */
 	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
 };
 
@@ -51,7 +52,8 @@ struct httpd_req {
 	bool old;         /* HTTP/1.0 */
 	bool close_early; /* refused, and the rest of the body is not worth reading */
 	int64_t started;
-	uint64_t discarded;
+	_Atomic uint64_t received; /* bytes of the body */
+	int64_t leave_by;          /* monotonic: when the whole answer must have left; 0: any time */
 	struct arena mem;
 	const char *method; /* the library's, as long as the request */
 	const struct httpd_route *route;
@@ -97,6 +99,15 @@ struct httpd {
 	uint64_t next_id;
 };
 
+#define NS_PER_S INT64_C(1000000000)
+
+/* What a peer may take for n bytes besides the timeout. */
+static inline int64_t httpd_transfer_ns(const struct httpd *h, uint64_t n)
+{
+	return (int64_t)(n / h->conf.min_rate) * NS_PER_S;
+}
+
+void *httpd_watch(void *h); /* the watcher's thread */
 /* The headers added so far. */
 void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p);
 /* The handler gives r up: its body goes, `done` is told, and the connection wakes to send r->response. */

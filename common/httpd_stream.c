@@ -125,7 +125,7 @@ void httpd_stream_detach(struct httpd_stream *s)
 /* A peer that vanished without a word: what it has not acknowledged for so long is not going to be. */
 static void bound_silence(struct httpd_req *r)
 {
-	unsigned ms = (r->h->conf.idle_timeout_s > 0 ? (unsigned)r->h->conf.idle_timeout_s : 120) * 1000;
+	unsigned ms = (unsigned)r->h->conf.idle_timeout_s * 1000;
 
 	setsockopt(r->peer->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }

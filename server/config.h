@@ -19,7 +19,7 @@ struct config {
 		struct str address, prefix;
 		int64_t port;
 		int log_level, log_format;
-		int64_t graceful_shutdown_timeout, idle_timeout;
+		int64_t graceful_shutdown_timeout, idle_timeout, read_timeout, write_timeout;
 		bool register_instrumentation;
 	} server;
 	struct {

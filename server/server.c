@@ -142,7 +142,8 @@ static bool start_http(struct server *s, struct err *e)
 	s->prefix = mem_strndup(c->server.prefix.p ? c->server.prefix.p : "", c->server.prefix.n);
 	s->httpd = httpd_start(&(struct httpd_config){
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
-		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000), .budget = &s->bodies,
+		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000),
+		.read_timeout_s = (int)(c->server.read_timeout / 1000000000), .write_timeout_s = (int)(c->server.write_timeout / 1000000000), .budget = &s->bodies,
 		.admit = api_admit, .done = answered}, e);
 	return s->httpd != NULL;
 }

@@ -108,6 +108,19 @@ static void on_big(struct httpd_req *r, void *ctx)
 	reply_buf(r, &b);
 }
 
+#define LARGE ((size_t)32 << 20) /* more than sockets hold */
+
+static void on_large(struct httpd_req *r, void *ctx)
+{
+	struct buf b = {0};
+
+	(void)ctx;
+	buf_reserve(&b, LARGE);
+	memset(b.p, 'x', LARGE);
+	b.n = LARGE;
+	reply_buf(r, &b);
+}
+
 /* ---- answers in pieces, and connections that leave HTTP ---- */
 
 #define FLOOD ((size_t)20 << 20)
@@ -242,6 +255,7 @@ static const struct httpd_route routes[] = {
 	{"GET", "/wait", on_wait, 0, "wait"},
 	{"GET", "/crowd", on_crowd, 0, "crowd"},
 	{"GET", "/big", on_big, 0, "big"},
+	{"GET", "/large", on_large, 0, "large"},
 };
 
 static void on_done(void *ctx, const char *route, const char *method, int status, int64_t ns)
@@ -796,6 +810,41 @@ static void silent_connections_are_closed(void **state)
 	httpd_stop(h, DEADLINE);
 }
 
+/* A byte now and then is no silence: the head, the body, or nothing at all of a large answer taken. */
+static void slow_peers_are_cut_off(void **state)
+{
+	static const char *const starts[] = {
+		"",
+		"GET /echo HTTP/1.1\r\nX: ",
+		"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+	};
+	struct httpd *h = start((struct httpd_config){.idle_timeout_s = 1, .read_timeout_s = 1});
+
+	(void)state;
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+		int fd = dial(httpd_port(h));
+
+		put_c(fd, starts[i]);
+		while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 100) == 0)
+			send(fd, "x", 1, MSG_NOSIGNAL);
+		close(fd);
+	}
+	httpd_stop(h, DEADLINE);
+}
+
+static void slow_readers_are_cut_off(void **state)
+{
+	struct httpd *h = start((struct httpd_config){.write_timeout_s = 1, .min_rate = LARGE});
+	int fd = dial(httpd_port(h));
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+	(void)state;
+	put_c(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_int_equal(poll(&p, 1, DEADLINE / 1000000), 1); /* cut off, though nothing was read */
+	close(fd);
+	httpd_stop(h, DEADLINE);
+}
+
 static void further_connections_wait(void **state)
 {
 	struct httpd *h = start((struct httpd_config){.max_connections = 2});
@@ -1031,6 +1080,8 @@ int main(void)
 		cmocka_unit_test(prefix_before_routes),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(silent_connections_are_closed),
+		cmocka_unit_test(slow_peers_are_cut_off),
+		cmocka_unit_test(slow_readers_are_cut_off),
 		cmocka_unit_test(further_connections_wait),
 		cmocka_unit_test(stop_drains),
 		cmocka_unit_test(stop_cancels_after_the_drain),
