@@ -303,13 +303,13 @@ void fs_path(struct buf *out, const char *dir, const char *name)
 	buf_cstr(out);
 }
 
-int fs_lock(const char *dir, const char *name, struct err *e)
+static int lock(const char *dir, const char *name, int how, struct err *e)
 {
 	struct buf path = {0};
 	fs_path(&path, dir, name);
 	int fd = fs_open(&fs_real, path.p, O_RDWR | O_CREAT, 0644, e);
 	int r = 0;
-	if (fd >= 0) RETRY(r, flock(fd, LOCK_EX | LOCK_NB));
+	if (fd >= 0) RETRY(r, flock(fd, how | LOCK_NB));
 	if (r != 0) {
 		if (errno == EWOULDBLOCK)
 			err_set(e, ERR_EXISTS, "%s is locked: another process uses this directory", path.p);
@@ -321,6 +321,10 @@ int fs_lock(const char *dir, const char *name, struct err *e)
 	buf_free(&path);
 	return fd;
 }
+
+int fs_lock(const char *dir, const char *name, struct err *e) { return lock(dir, name, LOCK_EX, e); }
+
+int fs_lock_shared(const char *dir, const char *name, struct err *e) { return lock(dir, name, LOCK_SH, e); }
 
 void fs_unlock(int fd) { close(fd); }
 

@@ -63,8 +63,10 @@ bool fs_list(const char *dir, struct fs_list *out, struct err *e);
 void fs_list_free(struct fs_list *l);
 void fs_path(struct buf *out, const char *dir, const char *name); /* dir/name, cleared first, NUL behind */
 
-/* Exclusive lock on dir/name, kept until the process ends or fs_unlock. ERR_EXISTS: another holds it. */
+/* Exclusive lock on dir/name, kept until the process ends or fs_unlock. ERR_EXISTS: another holds it, or, for the
+ * shared kind, which many may hold together, somebody holds the exclusive one. */
 int fs_lock(const char *dir, const char *name, struct err *e);
+int fs_lock_shared(const char *dir, const char *name, struct err *e);
 void fs_unlock(int fd);
 
 /* Fault injection for tests: the count-th operation from now (from 1) whose name is in the set fails with

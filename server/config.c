@@ -142,6 +142,8 @@ TABLE(runtime_table, "runtime_config",
 
 TABLE(larch_table, "larch",
       ROW(STR, "data_dir", larch.data_dir, "", "Where everything is kept; empty: common.path_prefix, else $STATE_DIRECTORY, else ./larch-data.", .flag = "larch.data-dir"),
+      ROW(STR, "store_dir", larch.store_dir, "", "A directory for segments and catalogs that several servers share, each with a data_dir of its own; empty: in data_dir, for this server alone.", .flag = "larch.store-dir"),
+      ROW(DUR_GO, "catalog_refresh", larch.catalog_refresh, "5s", "How often a server looks for what others wrote to a store that they share.", .min = 10000000, .max = INT64_C(3600000000000), .flag = "larch.catalog-refresh"),
       ROW(BYTES, "memory_limit", larch.memory_limit, "256MB", "Memory for heads, request bodies, caches and queries.", .min = 32 << 20, .max = INT64_MAX, .flag = "larch.memory-limit"),
       ROW(ENUM, "sync", larch.sync, "group", "When the log is flushed to disk: group (before each answer), interval, none.", .names = sync_names, .flag = "larch.sync"),
       ROW(DUR_GO, "sync_interval", larch.sync_interval, "5ms", "Longest time between syncs.", .min = 0, .max = INT64_C(60000000000), .flag = "larch.sync-interval"),

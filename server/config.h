@@ -38,7 +38,8 @@ struct config {
 	struct limits limits;
 	struct { struct conf_strs files; int64_t period; } runtime;
 	struct {
-		struct str data_dir;
+		struct str data_dir, store_dir;
+		int64_t catalog_refresh;
 		uint64_t memory_limit;
 		int sync;
 		int64_t sync_interval;

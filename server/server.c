@@ -95,6 +95,18 @@ static void start_metrics(struct server *s)
 	metrics_set(metrics_get(s->metrics, METRIC_BUILD_INFO, &version), 1);
 }
 
+/* Where segments and catalogs are kept, if not in the data directory. */
+static bool open_objects(const struct config *c, struct store_config *sc, struct err *e)
+{
+	struct buf dir = {0};
+	if (!c->larch.store_dir.n) return true;
+	buf_str(&dir, c->larch.store_dir);
+	sc->objects = object_fs_open(&fs_real, buf_cstr(&dir), true, e);
+	sc->shared = true;
+	buf_free(&dir);
+	return sc->objects != NULL;
+}
+
 static bool start_storage(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
@@ -102,7 +114,9 @@ static bool start_storage(struct server *s, struct err *e)
 				  .fs = &fs_real,
 				  .clock = &clock_real,
 				  .cache_bytes = part(c, PART_CACHE),
+				  .refresh_ns = c->larch.catalog_refresh,
 				  .delete_lang = &delete_filter_lang};
+	if (!open_objects(c, &sc, e)) return false;
 	s->store = store_open(&sc, e);
 	if (!s->store) return false;
 	struct buf wal = {0};

@@ -73,8 +73,8 @@ static inline void object_close(struct object_store *s)
 	if (s) s->ops->free(s);
 }
 
-/* Files under dir, which is made when absent. What an interrupted upload left is removed; if other processes use the
- * directory too, when it is a day old. */
+/* Files under dir, which is made when absent and locked: for this process alone, or together with others that call it
+ * shared too (ERR_EXISTS). What an interrupted upload left is removed; when shared, if it is a day old. */
 struct object_store *object_fs_open(struct fs *fs, const char *dir, bool shared, struct err *e);
 
 #endif

@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TMP_DIR ".uploads" /* unfinished objects; emptied at start */
+#define TMP_DIR   ".uploads" /* unfinished objects */
+#define LOCK_NAME ".lock"
 
 struct object_fs {
 	struct object_store base;
 	struct fs *fs;
 	char *dir;
+	int lock;
 };
 
 struct object_upload {
@@ -166,7 +168,7 @@ static bool list_dir(struct object_fs *s, const char *rel, struct str prefix, in
 	}
 	bool ok = fs_list(path.p, &l, e);
 	for (size_t i = 0; ok && !*stop && i < l.n; i++) {
-		if (str_eqc(str_c(l.v[i]), TMP_DIR)) continue;
+		if (str_eqc(str_c(l.v[i]), TMP_DIR) || str_eqc(str_c(l.v[i]), LOCK_NAME)) continue;
 		buf_clear(&name);
 		if (*rel) buf_printf(&name, "%s/", rel);
 		buf_c(&name, l.v[i]);
@@ -231,6 +233,7 @@ static bool fs_remove(struct object_store *base, struct str name, struct err *e)
 static void fs_free(struct object_store *base)
 {
 	struct object_fs *s = (struct object_fs *)base;
+	if (s->lock >= 0) fs_unlock(s->lock);
 	free(s->dir);
 	free(s);
 }
@@ -267,13 +270,24 @@ static bool sweep_uploads(struct object_fs *s, const char *tmp, bool shared, str
 	return true;
 }
 
+static bool take_lock(struct object_fs *s, bool shared, struct err *e)
+{
+	s->lock = (shared ? fs_lock_shared : fs_lock)(s->dir, LOCK_NAME, e);
+	if (s->lock < 0 && e->code == ERR_EXISTS)
+		err_set(e, ERR_EXISTS,
+			"store directory %s is in use by another process%s; name it in larch.store_dir of every server "
+			"that uses it, or choose another directory",
+			s->dir, shared ? ", which takes it for its own" : "");
+	return s->lock >= 0;
+}
+
 struct object_store *object_fs_open(struct fs *fs, const char *dir, bool shared, struct err *e)
 {
 	struct object_fs *s = mem_zalloc(sizeof *s);
 	struct buf tmp = {0};
-	*s = (struct object_fs){.base.ops = &ops, .fs = fs, .dir = mem_strdup(dir)};
+	*s = (struct object_fs){.base.ops = &ops, .fs = fs, .dir = mem_strdup(dir), .lock = -1};
 	fs_path(&tmp, dir, TMP_DIR);
-	bool ok = fs_mkdirs(fs, tmp.p, 0750, e) && sweep_uploads(s, tmp.p, shared, e);
+	bool ok = fs_mkdirs(fs, tmp.p, 0750, e) && take_lock(s, shared, e) && sweep_uploads(s, tmp.p, shared, e);
 	buf_free(&tmp);
 	if (ok) return &s->base;
 	fs_free(&s->base);
