@@ -37,7 +37,7 @@ obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 ARCHIVES := $(ROOMS:%=$(O)/%.a)
 LINK = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
-.PHONY: all demo test test-services unit integration conformance asan tsan fuzz fuzz-replay bench lint format install \
+.PHONY: all demo test test-services unit model crash integration conformance asan tsan fuzz fuzz-replay bench lint format install \
 	uninstall deps deps-services help arrows clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -117,6 +117,14 @@ unit-programs: $(UNIT) $(FUZZ:%=$(O)/tests/fuzz/%)
 helpers: $(HELPERS)
 unit: unit-programs ## unit tests (one binary a module); T=name runs one
 	$(Q)tests/run --title unit --unit $(O) $(if $(T),--only $(T))
+STEPS ?= 100000
+SEED ?= $(shell date +%s)
+model: unit-programs ## a naive model against the store: STEPS random steps from SEED on
+	$(Q)MODEL_STEPS=$(STEPS) MODEL_SEED=$(SEED) $(O)/tests/unit/server/test_model 2>$(O)/model.log
+KILLS ?= 200
+crash: all helpers ## kill -9 at KILLS random moments, from SEED on; every call that can fail does, in every way
+	$(Q)LARCH_FAULTS=all $(O)/tests/unit/server/test_faults 2>$(O)/faults.log
+	$(Q)CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py test_kills
 fuzz-replay: unit-programs ## replay every fuzz corpus
 	$(Q)tests/run --title fuzz --fuzz $(O) $(if $(T),--only $(T))
 integration: all helpers ## tests with real processes; T=name runs one

@@ -6,6 +6,8 @@ import random
 import threading
 import time
 
+from harness import tenant_header
+
 SEC = 10**9
 
 
@@ -13,10 +15,13 @@ class Ledger:
     """Keeps every entry that was ever sent and every one that was acknowledged. An entry is (stream, ts, line);
     one that is sent twice is still one entry."""
 
-    def __init__(self):
+    def __init__(self, tenant=None, hours=1):
+        """hours: how old entries may be when they are sent."""
+        self.tenant, self.hours = tenant, hours
         self.lock = threading.Lock()
         self.sent, self.acked = set(), set()
         self.stop = threading.Event()
+        self.failure = None
 
     def push(self, server, rows):
         """rows: (stream name, ts, line). True: acknowledged."""
@@ -33,24 +38,28 @@ class Ledger:
         body = json.dumps({"streams": [{"stream": {"app": "ledger", "name": n}, "values": v} for n, v in streams.items()]})
         with self.lock:
             self.sent.update(rows)
-        answer = server.post("/loki/api/v1/push", body)
+        answer = server.post("/loki/api/v1/push", body, headers=tenant_header(self.tenant))
         assert answer.status in (204, 429, 503), answer
         if answer.status == 204:
             with self.lock:
                 self.acked.update(rows)
         return answer
 
-    def writer(self, server, number):
+    def writer(self, server, number, idle):
         """Pushes until told to stop: repeated identical lines, equal timestamps, late entries, pushes sent again."""
         rnd = random.Random(number)
         start = time.time_ns()
         last = None
         n = 0
         while not self.stop.is_set():
+            if not self.running.is_set():
+                idle.set()
+                self.running.wait()
+                continue
             n += 1
             rows = []
             for i in range(rnd.randrange(1, 30)):
-                ts = start + n * SEC // 1000 + rnd.choice([0, 0, i, -rnd.randrange(3600) * SEC])
+                ts = start + n * SEC // 1000 + rnd.choice([0, 0, i, -rnd.randrange(3600 * self.hours) * SEC])
                 line = rnd.choice(["the same line", f"writer {number} push {n} line {i}", "x" * rnd.randrange(2000)])
                 rows.append((f"{number}-{rnd.randrange(3)}", ts, line))
             ok = self.push(server, rows)
@@ -60,16 +69,42 @@ class Ledger:
             if not ok:
                 time.sleep(.01)
 
-    def start(self, server, writers=3):
-        self.threads = [threading.Thread(target=self.writer, args=(server, i), daemon=True) for i in range(writers)]
+    def start(self, server, writers=3, seed=0):
+        self.running = threading.Event()
+        self.running.set()
+        self.idle = [threading.Event() for _ in range(writers)]
+        self.threads = [threading.Thread(target=self.guarded, args=(server, seed + i, self.idle[i]), daemon=True)
+                        for i in range(writers)]
         for t in self.threads:
             t.start()
 
+    def guarded(self, server, number, idle):
+        try:
+            self.writer(server, number, idle)
+        except AssertionError as e:
+            self.failure = e
+        finally:
+            idle.set()
+
+    def pause(self):
+        """Nothing is being sent when it returns."""
+        self.running.clear()
+        for idle in self.idle:
+            assert idle.wait(60)
+
+    def resume(self):
+        for idle in self.idle:
+            idle.clear()
+        self.running.set()
+
     def finish(self):
         self.stop.set()
+        self.running.set()
         for t in self.threads:
             t.join(60)
             assert not t.is_alive()
+        if self.failure:
+            raise self.failure
 
     def answered(self, server):
         """Every entry the server answers, paged by time; duplicates fail at once."""
@@ -79,7 +114,8 @@ class Ledger:
         for name in sorted({n for n, _, _ in self.sent}):
             start = begin
             while start < end:
-                rows = server.entries('{app="ledger", name="%s"}' % name, start=start, end=end, limit=5000)
+                rows = server.entries('{app="ledger", name="%s"}' % name, start=start, end=end, limit=5000,
+                                      tenant=self.tenant)
                 full = len(rows) == 5000
                 last = rows[-1][0] if full else end
                 # A page may end in the middle of equal timestamps: its last ones are read again with the next.
@@ -96,6 +132,8 @@ class Ledger:
         lost, invented = self.acked - got, got - self.sent
         assert not lost, f"{len(lost)} of {len(self.acked)} acknowledged entries are lost, such as {sorted(lost)[0]}"
         assert not invented, f"{len(invented)} entries were never sent, such as {sorted(invented)[0]}"
-        count = sum(int(s["value"][1]) for s in server.instant('sum(count_over_time({app="ledger"}[24h]))', at=time.time_ns() + 3600 * SEC)["result"])
+        query = 'sum(count_over_time({app="ledger"}[%dh]))' % (self.hours + 24)
+        vector = server.instant(query, at=time.time_ns() + 3600 * SEC, tenant=self.tenant)["result"]
+        count = sum(int(s["value"][1]) for s in vector)
         assert count == len(got), f"count_over_time says {count}, {len(got)} entries are answered"
         return len(got)

@@ -56,39 +56,26 @@ def test_the_road(env):
     check_everything(server, t0)
 
 
-def crash_loop(env, server, ledger, kills, after=lambda: None):
+def crash_loop(env, server, ledger, kills, after):
     rnd = random.Random(kills)
     for i in range(kills):
         want = len(ledger.acked) + 2000
         env.wait_for(lambda: len(ledger.acked) >= want, "acknowledgements")
         time.sleep(rnd.random() * .2)  # anywhere in what the server does; nothing is waited for
         if i % 2:
-            threading.Thread(target=lambda: quiet(lambda: server.post("/flush")), daemon=True).start()
+            threading.Thread(target=flush, args=(server,), daemon=True).start()
         server.kill()
         after()
         server.restart()
 
 
-def quiet(call):
-    try:
-        call()
-    except OSError:
-        pass
-
-
-def test_kill_during_load(env):
-    server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n")
-    ledger = Ledger()
-    ledger.start(server)
-    crash_loop(env, server, ledger, 8)
-    ledger.finish()
-    assert ledger.check(server) >= len(ledger.acked) > 1000
-    server.post("/flush")
-    ledger.check(server)
+def flush(server):
+    with contextlib.suppress(OSError):
+        server.post("/flush")
 
 
 def test_power_cut_during_load(env):
-    """As above on a file system that forgets what was not fsync'ed."""
+    """Kills on a file system that forgets what was not fsync'ed."""
     disk = Forget(env.path("server-data"), env.build)
     server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n", variables={**env.preload("forget"), **{k: v for k, v in disk.environment().items() if k != "LD_PRELOAD"}})
     ledger = Ledger()

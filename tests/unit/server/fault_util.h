@@ -381,6 +381,30 @@ static inline void power_init(struct power *w)
 	pthread_mutex_init(&w->mu, NULL);
 }
 
+/* What is in the directory is durable. */
+static inline void power_seed(struct power *w, const char *dir)
+{
+	struct fs_list l;
+	struct buf path = {0};
+	struct err e = ERR_INIT;
+	int fd = open(dir, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	power_sync(&w->base, fd);
+	close(fd);
+	assert_true(fs_list(dir, &l, &e));
+	for (size_t i = 0; i < l.n; i++) {
+		struct stat st;
+		fs_path(&path, dir, l.v[i]);
+		assert_int_equal(stat(path.p, &st), 0);
+		if (S_ISDIR(st.st_mode))
+			power_seed(w, path.p);
+		else
+			read_whole(path.p, &power_file(w, st.st_ino, true)->bytes);
+	}
+	fs_list_free(&l);
+	buf_free(&path);
+}
+
 static inline void power_fini(struct power *w)
 {
 	for (size_t i = 0; i < w->nfiles; i++) {

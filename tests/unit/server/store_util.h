@@ -83,7 +83,8 @@ struct place {
 	struct store *st;
 	struct ingest *in;
 	struct ingest_config c;
-	struct object_store *(*objects)(void *ud, struct object_store *files); /* what is used in their place; or NULL */
+	struct object_store *(*objects)(void *ud,
+					struct object_store *files); /* what is used in their place; or NULL */
 	void *objects_ud;
 };
 
@@ -244,6 +245,24 @@ static inline bool entry_same(const struct entry_of *a, const struct entry_of *b
 	return a->stream == b->stream && a->ts == b->ts && str_eq(a->line, b->line) && labels_eq(&a->meta, &b->meta);
 }
 
+/* They have arrived. */
+static inline void model_add(struct model *m, const struct entry_of *v, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		MEM_GROW(m->v, m->n, m->cap);
+		m->v[m->n++] = (struct entry_of){v[k].stream, v[k].ts, arena_str(&m->a, v[k].line),
+						 labels_copy(&m->a, &v[k].meta)};
+	}
+}
+
+static inline bool model_any(const struct model *m, uint32_t stream)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->v[i].stream == stream) return true;
+	}
+	return false;
+}
+
 /* Pushes the entries as one request; on success they join the model. */
 static inline bool model_push(struct model *m, struct ingest *in, const char *tenant, const struct entry_of *v,
 			      size_t n, struct err *e)
@@ -259,11 +278,7 @@ static inline bool model_push(struct model *m, struct ingest *in, const char *te
 		if (s[i].n) p.v[p.n++] = s[i];
 	}
 	bool ok = push_wait(in, &p, e);
-	for (size_t k = 0; ok && k < n; k++) {
-		MEM_GROW(m->v, m->n, m->cap);
-		m->v[m->n++] = (struct entry_of){v[k].stream, v[k].ts, arena_str(&m->a, v[k].line),
-						 labels_copy(&m->a, &v[k].meta)};
-	}
+	if (ok) model_add(m, v, n);
 	for (uint32_t i = 0; i < m->nstreams; i++) free(s[i].v);
 	free(s);
 	free(p.v);

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A naive model and the store get the same random sequence of operations; answers must always be equal.
+ *
+ * MODEL_STEPS (default 5000) steps in worlds of WORLD_STEPS each; world i has the seed MODEL_SEED + i (default 1).
+ * What fails names its seed: MODEL_SEED=that MODEL_STEPS=400 repeats it (threads may make it another moment). Every
+ * operation is one row of `ops`. Power goes at random calls of the file system (fault_util.h). */
+#include "tests/unit/server/fault_util.h"
+
+#include "common/units.h"
+#include "server/exec/exec.h"
+
+#define NOW         INT64_C(1700000000000000000)
+#define WORLD_STEPS 250
+#define STREAMS     6
+
+static const char *const tenants[] = {"a", "b/2", "c"};
+
+struct sent { /* a push that was not acknowledged before the power went */
+	unsigned tenant;
+	struct entry_of *v;
+	size_t n;
+};
+
+struct world {
+	uint64_t seed;
+	struct rnd r;
+	struct place p;
+	struct power power;
+	struct exec_engine *engine;
+	struct model m[COUNT(tenants)];
+	struct arena a; /* entries */
+	struct sent *sent;
+	size_t nsent, cap_sent, pushes;
+	int step;
+	const char *op;
+};
+
+static int64_t now_of(struct world *w) { return clock_wall(&w->p.clock.base); }
+static unsigned pick(struct world *w) { return (unsigned)rnd(&w->r, COUNT(tenants)); }
+
+/* ---- operations ---- */
+
+static void expected_or_dead(struct world *w, const struct err *e)
+{
+	if (!w->power.off) fail_msg("%s failed without a reason: %s", w->op, e->msg);
+}
+
+static void op_push(struct world *w)
+{
+	unsigned t = pick(w);
+	size_t n = 1 + (size_t)rnd(&w->r, rnd(&w->r, 6) ? 12 : 300);
+	struct err e;
+	struct entry_of *v = arena_alloc(&w->a, n * sizeof *v);
+	random_entries(&w->m[t], &w->r, &w->a, now_of(w), v, n);
+	for (size_t i = 0; i < n; i++) {
+		if (rnd(&w->r, 30) == 0) v[i].ts += (int64_t)rnd(&w->r, 3) * UNITS_HOUR;           /* in the future */
+		if (i && rnd(&w->r, 8) == 0) v[i] = v[rnd(&w->r, i)];                              /* twice in a push */
+		if (i && rnd(&w->r, 4) == 0) v[i].ts = v[i - 1].ts, v[i].stream = v[i - 1].stream; /* a tie */
+	}
+	v[0].line = arena_printf(&w->a, "push %zu", w->pushes++); /* tells later whether the push is there */
+	if (model_push(&w->m[t], w->p.in, tenants[t], v, n, &e)) return;
+	expected_or_dead(w, &e);
+	MEM_GROW(w->sent, w->nsent, w->cap_sent);
+	w->sent[w->nsent++] = (struct sent){t, v, n};
+}
+
+static void op_flush(struct world *w)
+{
+	struct err e = ERR_INIT;
+	if (!ingest_flush(w->p.in, &e)) expected_or_dead(w, &e);
+}
+
+static void op_time(struct world *w)
+{
+	clock_fake_step(&w->p.clock, (int64_t)rnd(&w->r, 50) * UNITS_SEC + (rnd(&w->r, 5) ? 0 : 8 * UNITS_HOUR));
+}
+
+static void op_restart(struct world *w)
+{
+	struct err e = ERR_INIT;
+	place_close(&w->p, rnd(&w->r, 2));
+	if (place_try_open(&w->p, &e))
+		wait_ready(&w->p);
+	else
+		expected_or_dead(w, &e);
+}
+
+/* From now on the power may go at any call. */
+static void op_doom(struct world *w) { trigger_arm(&w->power.t, 1 + (long)rnd(&w->r, 60)); }
+
+/* ---- what is left after the power went ---- */
+
+static bool is_there(struct world *w, const struct sent *s)
+{
+	struct err e = ERR_INIT;
+	struct snapshot *snap = snapshot_take(w->p.st, str_c(tenants[s->tenant]));
+	struct scan_opts o = {.from = s->v[0].ts, .to = s->v[0].ts + 1, .want = SCAN_LINE};
+	struct scan *sc = scan_open(snap, &o, &e);
+	struct scan_batch b;
+	bool found = false;
+	while (scan_next(sc, &b, &e)) {
+		for (size_t i = 0; i < b.n; i++) found = found || str_eq(b.line[i], s->v[0].line);
+	}
+	scan_close(sc);
+	snapshot_free(snap);
+	return found;
+}
+
+/* A push that was refused when the power went is there as a whole or not at all; both are right. */
+static void resolve(struct world *w)
+{
+	for (size_t i = 0; i < w->nsent; i++) {
+		const struct sent *s = &w->sent[i];
+		if (is_there(w, s)) model_add(&w->m[s->tenant], s->v, s->n);
+	}
+	w->nsent = 0;
+}
+
+static void power_cut(struct world *w)
+{
+	char left[] = "/tmp/larch-store-XXXXXX";
+	if (w->p.in) place_close(&w->p, false);
+	assert_non_null(mkdtemp(left));
+	power_restore(&w->power, w->p.dir, left, (enum power_loss)rnd(&w->r, POWER_LOSSES), rnd(&w->r, UINT64_MAX));
+	remove_tree(w->p.dir);
+	power_fini(&w->power);
+	strcpy(w->p.dir, left);
+	snprintf(w->p.wal, sizeof w->p.wal, "%s/wal", left);
+	power_init(&w->power);
+	power_seed(&w->power, left);
+	place_open(&w->p);
+	resolve(w);
+}
+
+/* ---- questions ---- */
+
+static bool has_error(struct str line) { return str_find(line, STR("error")) >= 0; }
+static bool has_number(struct str line) { return str_find(line, STR("push 1")) >= 0; }
+
+/* A random selection: matchers, range, line filter, and the same as LogQL. */
+struct question {
+	unsigned tenant;
+	struct model_query q;
+	struct matcher m;
+	struct linefilters *filters;
+	struct buf text;
+};
+
+static void question_init(struct question *x, struct world *w)
+{
+	static const struct {
+		const char *name, *value;
+		enum match_op type;
+		const char *text;
+	} matchers[] = {
+		{"app", "a1", MATCH_EQ, "{app=\"a1\"}"},
+		{"host", "h[1-3]?", MATCH_RE, "{host=~\"h[1-3]?\"}"},
+		{"app", "a.*", MATCH_RE, "{app=~\"a.*\"}"},
+		{"host", "h2", MATCH_NEQ, "{app=~\"a.*\", host!=\"h2\"}"},
+	};
+	static const struct {
+		const char *text;
+		bool (*pass)(struct str);
+	} filters[] = {{"error", has_error}, {"push 1", has_number}};
+	struct err e = ERR_INIT;
+	size_t k = (size_t)rnd(&w->r, COUNT(matchers)), f = (size_t)rnd(&w->r, 2 * COUNT(filters));
+	int64_t now = now_of(w), width = (int64_t)rnd(&w->r, rnd(&w->r, 2) ? 100 : 100000) * UNITS_SEC;
+	*x = (struct question){.tenant = pick(w)};
+	assert_true(matcher_init(&x->m, matchers[k].type, str_c(matchers[k].name), str_c(matchers[k].value), 0, &e));
+	x->q = (struct model_query){.m = &x->m, .nm = 1, .forward = rnd(&w->r, 2)};
+	x->q.from = now - (int64_t)rnd(&w->r, 100000) * UNITS_SEC;
+	x->q.to = x->q.from + width + 1;
+	if (rnd(&w->r, 3) == 0) x->q.from = now - 5 * UNITS_DAY, x->q.to = now + UNITS_DAY;
+	buf_c(&x->text, matchers[k].text);
+	if (f >= COUNT(filters)) return;
+	struct linefilter_operand has[] = {{str_c(filters[f].text), false}};
+	struct linefilter lf = {LINEFILTER_EQ, has, 1};
+	x->filters = linefilters_new(&lf, 1, NULL, &e);
+	x->q.pass = filters[f].pass;
+	buf_printf(&x->text, " |= \"%s\"", filters[f].text);
+}
+
+static void question_fini(struct question *x)
+{
+	matcher_fini(&x->m);
+	linefilters_free(x->filters);
+	buf_free(&x->text);
+}
+
+static void ask_scan(struct world *w)
+{
+	struct question x;
+	question_init(&x, w);
+	unsigned want = rnd(&w->r, 2) ? SCAN_LINE | SCAN_LEN | SCAN_META : (unsigned)rnd(&w->r, 8);
+	model_check(&w->m[x.tenant], w->p.st, tenants[x.tenant], &x.q, rnd(&w->r, 2) ? SCAN_BY_TIME : SCAN_BY_STREAM,
+		    want, x.filters);
+	question_fini(&x);
+}
+
+/* What all streams answer together, in no order between streams. */
+static size_t expect_all(struct world *w, const struct question *x, const struct entry_of **out)
+{
+	const struct model *m = &w->m[x->tenant];
+	size_t n = 0;
+	for (uint32_t i = 0; i < m->nstreams; i++) {
+		if (labels_pass(&m->streams[i], x->q.m, x->q.nm)) n += model_stream(m, &x->q, i, out + n);
+	}
+	return n;
+}
+
+static struct exec_result *run_query(struct world *w, const struct question *x, struct exec_query *q)
+{
+	static const struct limits limits = {.max_query_series = 500, .max_entries_limit_per_query = 5000};
+	struct err e = ERR_INIT;
+	struct exec_source src = {str_c(tenants[x->tenant]), snapshot_take(w->p.st, str_c(tenants[x->tenant]))};
+	q->sources = &src;
+	q->n_sources = 1;
+	q->limits = &limits;
+	q->step = UNITS_SEC;
+	struct exec_result *r = exec_run(w->engine, q, &e);
+	if (!r) fail_msg("%.*s: %s", STR_ARG(q->text), e.msg);
+	assert_int_equal(r->n_warnings, 0);
+	snapshot_free(src.snap);
+	return r;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct entry_of *x = *(const struct entry_of *const *)a, *y = *(const struct entry_of *const *)b;
+	return (x->ts > y->ts) - (x->ts < y->ts);
+}
+
+/* Is the row one of the expected entries? Metadata is among the labels. */
+static bool is_expected(const struct model *m, const struct entry_of *const *v, size_t n, const struct labels *l,
+			const struct exec_entry *row)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->ts != row->ts || !str_eq(v[i]->line, row->line)) continue;
+		struct str host = labels_get(l, STR("host"));
+		if (str_eq(host, m->streams[v[i]->stream].v[1].value) && l->n == 2 + v[i]->meta.n) return true;
+	}
+	return false;
+}
+
+/* The newest or oldest entries up to a limit: exactly the right times, and each row an entry of its time. */
+static void ask_log_query(struct world *w)
+{
+	struct question x;
+	question_init(&x, w);
+	const struct model *m = &w->m[x.tenant];
+	const struct entry_of **all = mem_alloc((m->n + 1) * sizeof *all);
+	size_t n = expect_all(w, &x, all), limit = 1 + (size_t)rnd(&w->r, 200), rows = 0;
+	qsort(all, n, sizeof *all, by_time);
+	struct exec_query q = {.text = buf_view(&x.text),
+			       .start = x.q.from,
+			       .end = x.q.to,
+			       .limit = (uint32_t)limit,
+			       .forward = x.q.forward};
+	struct exec_result *r = run_query(w, &x, &q);
+	size_t want = n < limit ? n : limit, skip = x.q.forward ? 0 : n - want;
+	int64_t first = want ? all[skip]->ts : 0, last = want ? all[skip + want - 1]->ts : 0;
+	for (size_t i = 0; i < r->n_streams; i++) {
+		for (size_t k = 0; k < r->streams[i].n; k++, rows++) {
+			const struct exec_entry *row = &r->streams[i].v[k];
+			if (row->ts < first || row->ts > last)
+				fail_msg("%s limit %zu: a row at %lld", x.text.p, limit, (long long)row->ts);
+			if (!is_expected(m, all, n, &r->streams[i].labels, row))
+				fail_msg("%s: a row that is no entry: %.*s", x.text.p, STR_ARG(row->line));
+		}
+	}
+	if (rows != want) fail_msg("%s limit %zu: %zu rows, expected %zu", x.text.p, limit, rows, want);
+	exec_result_free(r);
+	free(all);
+	question_fini(&x);
+}
+
+/* Counts and bytes by a label, over a range that ends at a moment. */
+static void ask_counts(struct world *w)
+{
+	struct question x;
+	question_init(&x, w);
+	const struct model *m = &w->m[x.tenant];
+	bool bytes = rnd(&w->r, 2);
+	int64_t seconds = (x.q.to - x.q.from) / UNITS_SEC + 1;
+	x.q.from = x.q.to - seconds * UNITS_SEC; /* (from, to] of LogQL is [from + 1, to + 1) */
+	struct buf text = {0};
+	buf_printf(&text, "sum by (app) (%s_over_time(%.*s [%llds]))", bytes ? "bytes" : "count",
+		   STR_ARG(buf_view(&x.text)), (long long)seconds);
+	struct exec_query q = {.text = buf_view(&text), .instant = true, .start = x.q.to, .end = x.q.to};
+	x.q.from++;
+	x.q.to++;
+	const struct entry_of **all = mem_alloc((m->n + 1) * sizeof *all);
+	size_t n = expect_all(w, &x, all);
+	double sums[3] = {0};
+	size_t groups = 0, counts[3] = {0};
+	for (size_t i = 0; i < n; i++) {
+		size_t app = all[i]->stream % 3;
+		if (counts[app]++ == 0) groups++;
+		sums[app] += bytes ? (double)all[i]->line.n : 1;
+	}
+	struct exec_result *r = run_query(w, &x, &q);
+	assert_int_equal(r->n_series, groups);
+	for (size_t i = 0; i < r->n_series; i++) {
+		struct str app = labels_get(&r->series[i].labels, STR("app"));
+		double want = sums[app.p[1] - '0'];
+		if (r->series[i].v[0].v != want)
+			fail_msg("%s: %.*s is %g, expected %g", buf_cstr(&text), STR_ARG(app), r->series[i].v[0].v,
+				 want);
+	}
+	exec_result_free(r);
+	free(all);
+	buf_free(&text);
+	question_fini(&x);
+}
+
+struct streams_seen {
+	const struct model *m;
+	bool v[STREAMS];
+};
+
+static bool see(void *ud, const struct reader_stream *st)
+{
+	struct streams_seen *s = ud;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		if (!labels_eq(&s->m->streams[i], &st->labels)) continue;
+		assert_false(s->v[i]);
+		s->v[i] = true;
+		return true;
+	}
+	fail_msg("a stream that was never pushed");
+	return false;
+}
+
+/* Streams with an entry in the range are reported, and only streams that have any; figures are exact where the range
+ * ends within a stream, else copies in several sources may count twice. */
+static void ask_streams(struct world *w)
+{
+	struct question x;
+	question_init(&x, w);
+	x.q.pass = NULL;
+	struct model *m = &w->m[x.tenant];
+	struct streams_seen seen = {.m = m};
+	struct reader_stats st;
+	struct err e = ERR_INIT;
+	struct snapshot *s = snapshot_take(w->p.st, str_c(tenants[x.tenant]));
+	assert_true(snapshot_streams(s, x.q.m, x.q.nm, x.q.from, x.q.to, see, &seen, &e));
+	assert_true(snapshot_stats(s, x.q.m, x.q.nm, x.q.from, x.q.to, &st, &e));
+	const struct entry_of **all = mem_alloc((m->n + 1) * sizeof *all);
+	size_t total = 0;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		bool pass = labels_pass(&m->streams[i], x.q.m, x.q.nm);
+		size_t n = pass ? model_stream(m, &x.q, i, all) : 0;
+		total += n;
+		if (n && !seen.v[i]) fail_msg("stream %u is not reported", i);
+		if (seen.v[i]) assert_true(pass && model_any(m, i));
+	}
+	assert_in_range(st.entries, total, m->n);
+	free(all);
+	snapshot_free(s);
+	question_fini(&x);
+}
+
+/* ---- worlds ---- */
+
+static const struct op {
+	const char *name;
+	unsigned weight;
+	void (*run)(struct world *w);
+} ops[] = {
+	{"push", 45, op_push},        {"flush", 6, op_flush},     {"time", 6, op_time},
+	{"restart", 2, op_restart},   {"doom", 4, op_doom},       {"scan", 12, ask_scan},
+	{"query", 10, ask_log_query}, {"counts", 10, ask_counts}, {"streams", 5, ask_streams},
+};
+
+static unsigned long ran[COUNT(ops)], cuts;
+
+static void check_world(struct world *w)
+{
+	for (unsigned t = 0; t < COUNT(tenants); t++) model_check_all(&w->m[t], w->p.st, tenants[t]);
+}
+
+static void one_step(struct world *w)
+{
+	uint64_t sum = 0, at;
+	for (size_t i = 0; i < COUNT(ops); i++) sum += ops[i].weight;
+	at = rnd(&w->r, sum);
+	size_t k = 0;
+	while (at >= ops[k].weight) at -= ops[k++].weight;
+	ran[k]++;
+	w->op = ops[k].name;
+	ops[k].run(w);
+	if (!w->power.off) return;
+	cuts++;
+	power_cut(w);
+	check_world(w);
+}
+
+static void run_world(uint64_t seed, int steps)
+{
+	struct world w = {.seed = seed, .r = {seed}};
+	print_message("MODEL_SEED=%llu\n", (unsigned long long)seed);
+	place_init(&w.p);
+	arena_init(&w.a, 0);
+	power_init(&w.power);
+	w.p.fs = &w.power.base;
+	w.p.heads.limit = 8u << 20;
+	w.p.c.flush_bytes = 64u << 10;
+	w.p.c.segment_bytes = 32u << 10;
+	w.engine = exec_engine_new(&(struct exec_config){2, &clock_real, 0});
+	for (unsigned t = 0; t < COUNT(tenants); t++) model_init(&w.m[t], STREAMS);
+	power_seed(&w.power, w.p.dir);
+	place_open(&w.p);
+	for (w.step = 0; w.step < steps; w.step++) one_step(&w);
+	check_world(&w);
+	w.power.t.left = -1;
+	if (w.p.in) place_close(&w.p, true);
+	place_open(&w.p);
+	check_world(&w);
+	place_fini(&w.p);
+	power_fini(&w.power);
+	exec_engine_free(w.engine);
+	for (unsigned t = 0; t < COUNT(tenants); t++) model_free(&w.m[t]);
+	free(w.sent);
+	arena_free(&w.a);
+}
+
+static long number_of(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+	return text && *text ? atol(text) : otherwise;
+}
+
+static void the_store_answers_like_the_model(void **state)
+{
+	long steps = number_of("MODEL_STEPS", 5000);
+	uint64_t seed = (uint64_t)number_of("MODEL_SEED", 1);
+	(void)state;
+	for (long left = steps; left > 0; left -= WORLD_STEPS)
+		run_world(seed++, left < WORLD_STEPS ? (int)left : WORLD_STEPS);
+	for (size_t i = 0; i < COUNT(ops); i++) print_message("%s %lu, ", ops[i].name, ran[i]);
+	print_message("power cuts %lu\n", cuts);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(the_store_answers_like_the_model)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
