@@ -95,4 +95,33 @@ bool scan_next(struct scan *sc, struct scan_batch *out, struct err *e);
 void scan_stats(const struct scan *sc, struct scan_stats *out); /* adds to *out */
 void scan_close(struct scan *sc);
 
+/* ---- following: entries as they become visible ----
+ *
+ * Not by time but by arrival: whatever is pushed from follow_open() on comes once, late entries too, in the order in
+ * which it became visible; what was there before is in the snapshot that is taken in the same moment. An entry that is
+ * pushed again comes again. A follower that does not keep up loses pushes as a whole and learns how many
+ * entries they had; it never slows ingest. One thread per follower. */
+struct follow;
+struct budget;
+
+struct follow_opts {
+	struct str tenant;
+	const struct matcher *matchers; /* borrowed as long as it follows */
+	size_t nmatchers;
+	struct budget *memory; /* of unread pushes; the same for all followers of a store */
+	/* Something has come, or was lost. On the thread that fills heads: it must only wake somebody up. */
+	void (*wake)(void *ud);
+	void *ud;
+};
+
+struct follow_batch {
+	struct scan_batch rows; /* all of one stream, with line, length and metadata; until the next call */
+	bool forgot;            /* streams of earlier batches are no more: their pointers may mean others now */
+};
+
+struct follow *follow_open(struct store *s, const struct follow_opts *o, struct snapshot **snap);
+bool follow_next(struct follow *f, struct follow_batch *out); /* false: nothing now */
+uint64_t follow_lost(struct follow *f);                       /* entries, of any stream, since the last call */
+void follow_close(struct follow *f);                          /* NULL is nothing */
+
 #endif

@@ -15,9 +15,8 @@ static struct head_view *capture(const struct head *h)
 	return v;
 }
 
-static void pin_sources(struct snapshot *s, struct tenant *t)
+void snapshot_pin(struct snapshot *s, struct tenant *t)
 {
-	pthread_mutex_lock(&t->mu);
 	s->src = mem_zalloc((t->nsegments + t->nheads + 1) * sizeof *s->src);
 	for (size_t i = 0; i < t->nsegments; i++) {
 		struct segment *g = segment_ref(t->segments[i]);
@@ -39,10 +38,9 @@ static void pin_sources(struct snapshot *s, struct tenant *t)
 						    .floor = h->floor};
 	}
 	s->deletes = deletes_ref(t->deletes);
-	pthread_mutex_unlock(&t->mu);
 }
 
-struct snapshot *snapshot_take(struct store *st, struct str tenant)
+struct snapshot *snapshot_new(struct store *st)
 {
 	struct snapshot *s = mem_zalloc(sizeof *s);
 	char warning[256];
@@ -51,8 +49,17 @@ struct snapshot *snapshot_take(struct store *st, struct str tenant)
 	arena_init(&s->arena, 0);
 	store_warning(st, warning);
 	if (warning[0]) s->warning = arena_str(&s->arena, str_c(warning));
+	return s;
+}
+
+struct snapshot *snapshot_take(struct store *st, struct str tenant)
+{
+	struct snapshot *s = snapshot_new(st);
 	struct tenant *t = store_tenant(st, tenant, false);
-	if (t) pin_sources(s, t);
+	if (!t) return s;
+	pthread_mutex_lock(&t->mu);
+	snapshot_pin(s, t);
+	pthread_mutex_unlock(&t->mu);
 	return s;
 }
 

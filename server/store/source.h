@@ -185,6 +185,9 @@ static inline bool source_is_masked(const struct source *src, uint32_t i)
 	return src->mask && src->masked[i / 64] >> (i % 64) & 1;
 }
 
+struct snapshot *snapshot_new(struct store *st); /* empty */
+/* What the tenant has; under its lock. */
+void snapshot_pin(struct snapshot *s, struct tenant *t);
 /* Calls fn for each (source, stream) that passes and may have entries in [from, to). One source's streams ascend;
  * sources in arrival order. */
 typedef void snapshot_each_fn(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs);

@@ -3,6 +3,7 @@
 
 #include "common/task.h"
 #include "common/units.h"
+#include "server/store/feed.h"
 #include "server/store/tenant.h"
 
 #include <limits.h>
@@ -102,6 +103,7 @@ struct tenant *store_tenant(struct store *s, struct str name, bool create)
 	struct tenant *t = map_get(&s->tenants, name);
 	if (!t && create) {
 		t = tenant_new(s, name);
+		atomic_store(&t->feed, map_get(&s->feeds, name));
 		map_put(&s->tenants, t->name, t);
 	}
 	pthread_mutex_unlock(&s->mu);
@@ -198,8 +200,15 @@ uint64_t tenant_new_streams(struct tenant *t, const struct record *r)
 bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, struct buf *bytes, size_t reserved,
 		  struct err *e)
 {
+	struct feed_node *copy = atomic_load(&t->feed) ? feed_node_new(r, buf_view(bytes), h->floor) : NULL;
 	pthread_mutex_lock(&t->mu);
+	struct feed *feed = atomic_load(&t->feed);
+	if (feed && !copy) copy = feed_node_new(r, buf_view(bytes), h->floor); /* somebody came meanwhile */
 	bool ok = head_apply(h, &t->known, r, bytes, reserved, e);
+	if (feed)
+		feed_add(feed, copy);
+	else
+		feed_node_free(copy);
 	pthread_mutex_unlock(&t->mu);
 	return ok;
 }
@@ -371,6 +380,7 @@ void store_close(struct store *s)
 	task_stop(s->refresher);
 	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) tenant_free(m->val);
 	map_free(&s->tenants);
+	map_free(&s->feeds);
 	cache_free(s->cache);
 	object_close(s->objects);
 	if (s->lock >= 0) fs_unlock(s->lock);

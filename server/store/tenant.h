@@ -7,11 +7,13 @@
 #include "server/store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct tenant {
 	struct store *st;
 	struct str name, dir; /* dir: its objects' prefix, "<escaped name>/" */
 	struct catalog catalog;
+	_Atomic(struct feed *) feed; /* NULL: nobody follows; set under the lock */
 
 	pthread_mutex_t mu;        /* guards what follows */
 	struct map known;          /* streams in heads: see head.h */
@@ -32,6 +34,7 @@ struct store {
 
 	pthread_mutex_t mu; /* guards what follows */
 	struct map tenants; /* name -> struct tenant */
+	struct map feeds;   /* name -> struct feed: of tenants that somebody follows */
 	char warning[256];
 };
 
