@@ -220,14 +220,13 @@ uint64_t follow_lost(struct follow *x)
 static void leave_stream(struct follow *x)
 {
 	mask_stream_fini(&x->hidden);
-	x->hidden = (struct mask_stream){0};
 	x->rows_left = 0;
 }
 
 /* Requests that were made since the record came hide rows of it. */
 static void mask_node(struct follow *x)
 {
-	struct deletes *d = deletes_of(store_tenant(x->st, x->o.tenant, false));
+	struct deletes *d = deletes_of(store_tenant(x->st, x->feed->tenant, false));
 	mask_free(x->mask);
 	x->mask = d->newest > x->node->floor ? mask_new(d, x->node->floor, UINT64_MAX, INT64_MIN, INT64_MAX) : NULL;
 	deletes_unref(d);

@@ -2,6 +2,7 @@
 /* Following a tenant over a real store and ingest: what is in the snapshot and what comes afterwards are, together,
  * everything exactly once. */
 #include "common/budget.h"
+#include "server/store/deletes.h"
 #include "server/store/reader.h"
 #include "tests/unit/server/store_util.h"
 
@@ -324,6 +325,41 @@ static void streams_are_forgotten(void **state)
 	place_fini(&p);
 }
 
+/* What came before a delete request and was not read yet is hidden; what comes after it is not. */
+static void delete_requests_hide_what_waits(void **state)
+{
+	struct place p;
+	struct model m;
+	struct err e = ERR_INIT;
+	struct snapshot *snap;
+	struct follow_batch b;
+	_Atomic int wakes = 0;
+	char id[DELETE_ID];
+	(void)state;
+	place_init(&p);
+	place_open(&p);
+	model_init(&m, 2);
+	struct follow *f = follow_all(&p, "t", &wakes, &snap);
+	struct entry_of v[] = {
+		{0, T0, STR("a secret"), {0}}, {0, T0 + 1, STR("kept"), {0}}, {1, T0, STR("secret"), {0}}};
+	assert_true(model_push(&m, p.in, "t", v, 3, &e));
+	struct delete_spec spec = {STR("{host=\"h0\"} |= \"secret\""), T0, T0};
+	MUST(deletes_create(store_tenant(p.st, STR("t"), false), &spec, id, must));
+	v[0].line = STR("another secret");
+	assert_true(model_push(&m, p.in, "t", v, 1, &e));
+	static const char *const want[] = {"kept", "secret", "another secret"};
+	for (size_t i = 0; i < COUNT(want); i++) {
+		assert_true(follow_next(f, &b));
+		assert_int_equal(b.rows.n, 1);
+		check_str(b.rows.line[0], str_c(want[i]));
+	}
+	assert_false(follow_next(f, &b));
+	follow_close(f);
+	snapshot_free(snap);
+	model_free(&m);
+	place_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +368,7 @@ int main(void)
 		cmocka_unit_test(no_gap_and_no_repeat),
 		cmocka_unit_test(what_does_not_fit_is_lost_and_told),
 		cmocka_unit_test(streams_are_forgotten),
+		cmocka_unit_test(delete_requests_hide_what_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
