@@ -16,6 +16,7 @@ static void put_added(struct buf *b, const void *item)
 	buf_zigzag(b, s->min_ts);
 	buf_zigzag(b, s->max_ts);
 	buf_varint(b, s->purged);
+	buf_u8(b, s->hard);
 }
 
 static bool get_added(struct str *s, void *item, uint32_t version)
@@ -26,7 +27,12 @@ static bool get_added(struct str *s, void *item, uint32_t version)
 	for (size_t k = 0; k < sizeof v / sizeof v[0]; k++) ok = ok && rd_varint(s, v[k]);
 	ok = ok && rd_zigzag(s, &g->min_ts) && rd_zigzag(s, &g->max_ts);
 	g->purged = 0;
-	return ok && (version < 2 || rd_varint(s, &g->purged));
+	g->hard = false;
+	if (version < 2) return ok;
+	uint8_t hard = 0;
+	ok = ok && rd_varint(s, &g->purged) && rd_u8(s, &hard) && hard <= 1;
+	g->hard = hard;
+	return ok;
 }
 
 static void put_removed(struct buf *b, const void *item)

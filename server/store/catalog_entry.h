@@ -18,6 +18,7 @@ struct catalog_segment {
 	uint64_t size, rows, bytes, streams, order;
 	int64_t min_ts, max_ts;
 	uint64_t purged; /* delete requests up to this number hide nothing in it any more */
+	bool hard;       /* written by a compaction, which compresses harder than a flush */
 };
 
 struct catalog_removal { /* of a segment */

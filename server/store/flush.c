@@ -141,7 +141,7 @@ static bool write_segment(struct store_flush *f, int64_t day, struct err *e)
 	}
 	struct segwrite_result r;
 	if (!segwrite_finish(w, f->covers, f->ncovers, &r, e)) return false;
-	struct catalog_segment c = {name, r.size, r.rows, r.bytes, r.streams, 0, r.min_ts, r.max_ts, f->h->floor};
+	struct catalog_segment c = {name, r.size, r.rows, r.bytes, r.streams, 0, r.min_ts, r.max_ts, f->h->floor, false};
 	*ARENA_PUSH(&f->arena, f->added, f->nadded, f->cap_added) = c;
 	return true;
 }

@@ -117,8 +117,13 @@ struct segment {
 	char *name;     /* of the object */
 	uint64_t id;    /* the cache's key; unique in this process */
 	uint64_t order; /* where it stands in arrival order among the tenant's segments */
-	uint64_t size, rows, bytes;
+	uint64_t size, rows, bytes, streams;
 	int64_t min_ts, max_ts;
+	bool hard; /* compressed by a compaction */
+	/* what maintenance found out: */
+	_Atomic bool unreadable; /* a part is damaged: it is left as it is */
+	_Atomic bool rewrite;    /* it holds enough that is to go */
+	_Atomic int64_t look_at; /* when there may be more that is past its retention */
 	_Atomic uint64_t purged; /* delete requests up to this number hide nothing in it any more */
 };
 

@@ -244,6 +244,8 @@ static void add_segment(struct tenant *t, const struct catalog_segment *c)
 	s->size = c->size;
 	s->rows = c->rows;
 	s->bytes = c->bytes;
+	s->streams = c->streams;
+	s->hard = c->hard;
 	s->min_ts = c->min_ts;
 	s->max_ts = c->max_ts;
 	s->purged = c->purged;

@@ -7,8 +7,8 @@
 #define GOLDEN "tests/unit/server/golden/"
 
 static struct catalog_segment added[] = {
-	{STR("segments/0123456789abcdef0123456789abcdef"), 1000, 20, 3000, 2, 7, -5, INT64_MAX, 0},
-	{STR("segments/ffffffffffffffff0000000000000000"), 1, 1, 0, 1, 7, INT64_MIN, 1700000000000000000, 0},
+	{STR("segments/0123456789abcdef0123456789abcdef"), 1000, 20, 3000, 2, 7, -5, INT64_MAX, 0, true},
+	{STR("segments/ffffffffffffffff0000000000000000"), 1, 1, 0, 1, 7, INT64_MIN, 1700000000000000000, 0, false},
 };
 static struct catalog_removal removed[] = {{STR("segments/aa"), 1700000000000000001},
 					   {STR("segments/bb"), 1700000000000000001}};
@@ -71,6 +71,7 @@ static void check_full(const struct catalog_entry *c)
 	assert_int_equal(c->ndeletes, 2);
 	assert_int_equal(c->ncancelled, 1);
 	assert_int_equal(c->ndone, 2);
+	assert_true(c->added[0].hard && !c->added[1].hard);
 	assert_int_equal(c->npurged, 1);
 	assert_int_equal(c->ncuts, 2);
 	for (int i = 0; i < 2; i++) {
@@ -140,6 +141,7 @@ static void version_1_stays_readable(void **state)
 	MUST(catalog_entry_decode(buf_view(&b), &a, &c, must));
 	check_sample(&c);
 	assert_int_equal(c.added[0].purged, 0);
+	assert_false(c.added[0].hard);
 	buf_free(&b);
 	arena_free(&a);
 }
