@@ -69,6 +69,7 @@ static bool snappy_expand(struct str in, size_t max, struct buf *out, struct err
 
 struct zstd_contexts {
 	ZSTD_CCtx *c;
+	ZSTD_CCtx *lines; /* CODEC_LEVEL_LINES */
 	ZSTD_DCtx *d;
 };
 
@@ -79,6 +80,7 @@ static void zstd_free(void *v)
 {
 	struct zstd_contexts *z = v;
 	ZSTD_freeCCtx(z->c);
+	ZSTD_freeCCtx(z->lines);
 	ZSTD_freeDCtx(z->d);
 	free(z);
 }
@@ -100,13 +102,36 @@ static struct zstd_contexts *zstd_contexts(void)
 	return z;
 }
 
+/* Tables of 2^17 entries stay in the second-level cache; larger ones cost more time than they save space. */
+static ZSTD_CCtx *zstd_lines_context(void)
+{
+	static const struct {
+		ZSTD_cParameter key;
+		int value;
+	} rows[] = {
+		{ZSTD_c_compressionLevel, 7}, {ZSTD_c_strategy, ZSTD_lazy2}, {ZSTD_c_minMatch, 6},
+		{ZSTD_c_searchLog, 3},        {ZSTD_c_hashLog, 17},          {ZSTD_c_chainLog, 17},
+	};
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+	for (size_t i = 0; c && i < sizeof rows / sizeof *rows; i++)
+		ZSTD_CCtx_setParameter(c, rows[i].key, rows[i].value);
+	return c;
+}
+
 static bool zstd_compress(int level, struct str in, struct buf *out, struct err *e)
 {
 	struct zstd_contexts *z = zstd_contexts();
-	if (!z->c && !(z->c = ZSTD_createCCtx())) return err_set(e, ERR_INTERNAL, "zstd: out of memory");
-	size_t bound = ZSTD_compressBound(in.n);
+	bool lines = level == CODEC_LEVEL_LINES;
+	ZSTD_CCtx **c = lines ? &z->lines : &z->c;
+	if (!*c && !(*c = lines ? zstd_lines_context() : ZSTD_createCCtx()))
+		return err_set(e, ERR_INTERNAL, "zstd: out of memory");
+	size_t bound = ZSTD_compressBound(in.n), n;
 	buf_reserve(out, bound);
-	size_t n = ZSTD_compressCCtx(z->c, out->p + out->n, bound, in.p, in.n, level ? level : ZSTD_CLEVEL_DEFAULT);
+	char *to = out->p + out->n;
+	if (lines)
+		n = ZSTD_compress2(*c, to, bound, in.p, in.n);
+	else
+		n = ZSTD_compressCCtx(*c, to, bound, in.p, in.n, level ? level : ZSTD_CLEVEL_DEFAULT);
 	if (ZSTD_isError(n)) return err_set(e, ERR_INTERNAL, "zstd: %s", ZSTD_getErrorName(n));
 	out->n += n;
 	return true;
