@@ -17,9 +17,10 @@ struct segwrite_result {
 
 /* level: zstd's. */
 struct segwrite *segwrite_new(struct object_store *o, struct str name, struct str tenant, int level, struct err *e);
-/* The rows that follow are of this stream. Each stream once, in labels_cmp order. Labels stay valid until the end. */
+/* The rows that follow are of this stream. Each stream once, in labels_cmp order. Labels are copied. */
 bool segwrite_stream(struct segwrite *w, const struct labels *labels, uint64_t hash, struct err *e);
-/* meta: sorted by name; it stays valid and unchanged until the segment is finished. */
+/* meta: sorted by name; it stays valid and unchanged until a row of another granule is in (granules are of
+ * SEGMENT_GRANULE rows, counted through the segment), or the segment is finished. */
 bool segwrite_row(struct segwrite *w, int64_t ts, struct str line, const struct labels *meta, struct err *e);
 /* Writes the index and commits the object (put-if-absent). Frees w. */
 bool segwrite_finish(struct segwrite *w, const struct wal_range *covers, size_t ncovers, struct segwrite_result *out,

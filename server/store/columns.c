@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/store/columns.h"
+
+bool columns_ts(struct columns *c, uint32_t row, int64_t *ts, struct err *e)
+{
+	if (!c->times || row < c->times_first || row - c->times_first >= c->times->n) {
+		segment_release(c->seg, c->times);
+		c->times = segment_times(c->seg, c->ix, segment_granule_of(c->ix, row, &c->times_first), e);
+		if (!c->times) return false;
+	}
+	*ts = c->times->v[row - c->times_first];
+	return true;
+}
+
+static bool lens_at(struct columns *c, uint32_t row, struct err *e)
+{
+	if (c->lens && row >= c->lens_first && row - c->lens_first < c->lens->n) return true;
+	segment_release(c->seg, c->lens);
+	c->lens = segment_lens(c->seg, c->ix, segment_granule_of(c->ix, row, &c->lens_first), e);
+	return c->lens != NULL;
+}
+
+bool columns_len(struct columns *c, uint32_t row, uint32_t *len, struct err *e)
+{
+	if (!lens_at(c, row, e)) return false;
+	*len = c->lens->len[row - c->lens_first];
+	return true;
+}
+
+static bool lines_at(struct columns *c, uint32_t row, struct err *e)
+{
+	if (c->lines && row >= c->lines_first && row < c->lines_end) return true;
+	segment_release(c->seg, c->lines);
+	c->frame = segment_frame_of(c->ix, row);
+	const struct segment_frame *f = &c->ix->frames[c->frame];
+	c->lines_first = f->first_row;
+	c->lines_end = f->first_row + f->rows;
+	c->lines = segment_lines(c->seg, c->ix, c->frame, e);
+	return c->lines != NULL;
+}
+
+bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e)
+{
+	if (!lines_at(c, row, e) || !lens_at(c, row, e)) return false;
+	const struct segment_frame *f = &c->ix->frames[c->frame];
+	uint64_t pos = c->lens->pos[row - c->lens_first];
+	uint32_t len = c->lens->len[row - c->lens_first];
+	struct str raw = buf_view(&c->lines->raw);
+	if (pos < f->pos || pos - f->pos > raw.n || len > raw.n - (pos - f->pos))
+		return err_set(e, ERR_CORRUPT, "segment %s: lengths and frame at offset %llu do not agree",
+			       c->seg->name, (unsigned long long)f->part.off);
+	*line = str_of(raw.p + (pos - f->pos), len);
+	return true;
+}
+
+const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e)
+{
+	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
+		segment_release(c->seg, c->metas);
+		c->metas_granule = segment_granule_of(c->ix, row, &c->metas_first);
+		c->metas = segment_metas(c->seg, c->ix, c->metas_granule, e);
+		if (!c->metas) return NULL;
+	}
+	return c->metas->v[row - c->metas_first];
+}
+
+void columns_release(struct columns *c)
+{
+	segment_release(c->seg, c->times);
+	segment_release(c->seg, c->lens);
+	segment_release(c->seg, c->lines);
+	segment_release(c->seg, c->metas);
+	c->times = NULL;
+	c->lens = NULL;
+	c->lines = NULL;
+	c->metas = NULL;
+}
+
+bool segment_view_open(struct segment_view *v, const struct segment *s, struct err *e)
+{
+	v->seg = segment_new(s->objects, cache_new(0), str_c(s->name));
+	v->seg->size = s->size;
+	v->ix = segment_index(v->seg, e);
+	return v->ix != NULL;
+}
+
+void segment_view_close(struct segment_view *v)
+{
+	if (!v->seg) return;
+	struct cache *cache = v->seg->cache;
+	segment_release(v->seg, v->ix);
+	segment_unref(v->seg);
+	cache_free(cache);
+	*v = (struct segment_view){0};
+}

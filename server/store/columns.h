@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* columns: what stands at a row of a segment: timestamp, line, length, metadata; and a view of a segment for who reads
+ * it once, from end to end.
+ *
+ * Each column keeps the part it read last (a granule, a frame) until a row outside it is asked for, so that walking
+ * rows in order reads and expands every part once. What is returned lives until the same column is asked for a row in
+ * another part, or columns_release(). Damage: ERR_CORRUPT; the other rows stay readable. Not thread-safe. */
+#ifndef LARCH_SERVER_STORE_COLUMNS_H
+#define LARCH_SERVER_STORE_COLUMNS_H
+
+#include "server/store/segment.h"
+
+struct columns { /* {.seg, .ix} is ready; both borrowed */
+	struct segment *seg;
+	const struct segment_index *ix;
+	struct segment_times *times;
+	struct segment_lens *lens;
+	struct segment_lines *lines;
+	struct segment_metas *metas;
+	uint32_t times_first, lens_first, metas_first, metas_granule, lines_first, lines_end, frame;
+};
+
+bool columns_ts(struct columns *c, uint32_t row, int64_t *ts, struct err *e);
+bool columns_len(struct columns *c, uint32_t row, uint32_t *len, struct err *e);
+bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e);
+const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e); /* NULL: damaged */
+void columns_release(struct columns *c);
+
+/* A segment past the shared cache: what is read is kept only while it is held. */
+struct segment_view {
+	struct segment *seg;
+	struct segment_index *ix;
+};
+/* False: the index cannot be read; the view is to be closed all the same. */
+bool segment_view_open(struct segment_view *v, const struct segment *s, struct err *e);
+void segment_view_close(struct segment_view *v); /* {0} is closed */
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server/store/compact_plan.h"
+
+#include "common/str.h"
+#include "common/units.h"
+
+#include <stdlib.h>
+
+#define INPUT_MEMORY  (3u << 20) /* an expanded frame and its stored form, columns of a granule */
+#define STREAM_MEMORY 160u       /* of the index: its record, label pairs, symbols, postings */
+#define OPEN_INPUTS   8          /* a day that may grow waits for so many */
+
+int64_t compact_day(int64_t ts)
+{
+	int64_t d = ts / UNITS_DAY;
+	return ts % UNITS_DAY < 0 ? d - 1 : d;
+}
+
+uint64_t compact_memory(const struct compact_segment *s) { return INPUT_MEMORY + s->streams * STREAM_MEMORY; }
+
+static bool is_full(const struct compact_rules *r, uint64_t bytes) { return bytes >= r->target / 4 * 3; }
+
+static bool may_join(const struct compact_segment *s, const struct compact_rules *r)
+{
+	return !s->skip && !is_full(r, s->bytes);
+}
+
+/* Is it worth merging n segments of together `sum` bytes? */
+static bool worthwhile(const struct compact_rules *r, bool closed, size_t n, uint64_t sum, uint64_t largest)
+{
+	if (n < 2) return false;
+	if (r->all) return true;
+	if (closed || is_full(r, sum)) return largest <= sum / 4 * 3;
+	return n >= OPEN_INPUTS && largest <= sum / 2;
+}
+
+/* The longest worthwhile run that begins with the day's segment at[from]. */
+static size_t run_from(const struct compact_segment *v, const size_t *at, size_t n, const struct compact_rules *r,
+		       size_t from)
+{
+	const struct compact_segment *first = &v[at[from]];
+	bool closed = first->day < r->closed_day;
+	uint64_t sum = 0, largest = 0, memory = 0;
+	size_t best = 0;
+	for (size_t k = from; k < n && k - from < COMPACT_INPUTS; k++) {
+		const struct compact_segment *s = &v[at[k]];
+		memory += compact_memory(s);
+		if (!may_join(s, r) || s->apart != first->apart || (k - from >= 2 && memory > r->memory)) break;
+		sum += s->bytes;
+		if (s->bytes > largest) largest = s->bytes;
+		if (worthwhile(r, closed, k - from + 1, sum, largest)) best = k - from + 1;
+		if (sum >= r->target) break;
+	}
+	return best;
+}
+
+/* One that no merge has compressed yet, and that waits for no company. */
+static bool alone(const struct compact_segment *s, const struct compact_rules *r)
+{
+	if (s->skip || s->hard) return false;
+	return r->all || s->day < r->closed_day || is_full(r, s->bytes);
+}
+
+static void plan_day(const struct compact_segment *v, const size_t *at, size_t n, const struct compact_rules *r,
+		     struct compact_job *out)
+{
+	size_t best = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t k = run_from(v, at, n, r, i);
+		if (k <= best) continue;
+		best = k;
+		out->n = k;
+		for (size_t j = 0; j < k; j++) out->v[j] = at[i + j];
+	}
+	for (size_t i = 0; out->n == 0 && i < n; i++) {
+		if (!alone(&v[at[i]], r)) continue;
+		out->v[0] = at[i];
+		out->n = 1;
+	}
+}
+
+struct by_day {
+	int64_t day;
+	size_t at;
+};
+
+static int by_day_cmp(const void *a, const void *b)
+{
+	const struct by_day *x = a, *y = b;
+	if (x->day != y->day) return x->day < y->day ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+static bool plan_rewrite(const struct compact_segment *v, size_t n, struct compact_job *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].rewrite || v[i].skip) continue;
+		out->v[0] = i;
+		out->n = 1;
+		return true;
+	}
+	return false;
+}
+
+void compact_plan(const struct compact_segment *v, size_t n, const struct compact_rules *r, struct compact_job *out)
+{
+	out->n = 0;
+	if (plan_rewrite(v, n, out) || n == 0) return;
+	struct by_day *days = mem_alloc(n * sizeof *days);
+	size_t *at = mem_alloc(n * sizeof *at);
+	for (size_t i = 0; i < n; i++) days[i] = (struct by_day){v[i].day, i};
+	qsort(days, n, sizeof *days, by_day_cmp);
+	for (size_t i = 0; i < n; i++) at[i] = days[i].at;
+	for (size_t i = 0, k; i < n && out->n == 0; i = k) {
+		for (k = i; k < n && days[k].day == days[i].day; k++) {}
+		plan_day(v, at + i, k - i, r, out);
+	}
+	free(days);
+	free(at);
+}
+
+struct compact_backlog compact_backlog(const struct compact_segment *v, size_t n, const struct compact_rules *r)
+{
+	struct compact_backlog sum = {0};
+	struct compact_job job;
+	struct compact_segment *left = mem_alloc((n + 1) * sizeof *left);
+	bool *counted = mem_zalloc(n + 1);
+	for (size_t i = 0; i < n; i++) left[i] = v[i];
+	for (;;) {
+		compact_plan(left, n, r, &job);
+		if (job.n == 0) break;
+		struct compact_segment merged = left[job.v[0]];
+		merged.bytes = 0;
+		merged.hard = true;
+		merged.rewrite = false;
+		for (size_t i = 0; i < job.n; i++) {
+			size_t k = job.v[i];
+			merged.bytes += left[k].bytes;
+			if (counted[k]) continue; /* what another merge of this count made */
+			sum.segments++;
+			sum.bytes += left[k].bytes;
+		}
+		left[job.v[0]] = merged;
+		counted[job.v[0]] = true;
+		for (size_t i = job.n; i-- > 1;) {
+			size_t k = job.v[i];
+			memmove(&left[k], &left[k + 1], (n - k - 1) * sizeof *left);
+			memmove(&counted[k], &counted[k + 1], n - k - 1);
+			n--;
+		}
+	}
+	free(left);
+	free(counted);
+	return sum;
+}
