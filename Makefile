@@ -176,7 +176,7 @@ uninstall: ## remove what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/share/larch
 clean: ## remove build/
 	rm -rf build
-DEPS := build-essential pkg-config git ca-certificates curl python3 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler \
+DEPS := build-essential pkg-config git ca-certificates openssl curl python3 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler \
 	libsnappy-dev libpcre2-dev libyaml-dev libzstd-dev liblz4-dev zlib1g-dev libcmocka-dev libsystemd-dev libinotifytools0-dev \
 	libmicrohttpd-dev libwslay-dev libgnutls28-dev libexpat1-dev libxxhash-dev libre2-dev systemd systemd-journal-remote zstd
 # RUNLEVEL=1: nothing that is installed starts a daemon.

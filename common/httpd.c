@@ -20,7 +20,7 @@
 #define GZIP_LEVEL    1                     /* an answer is read once */
 #define TARGET_FREE   ((size_t)4 << 10)     /* a longer request target counts as body in flight */
 #define TARGET_COPIES 3                     /* as sent, decoded, and cut into arguments */
-#define FLUSH_NS      (2 * NS_PER_S) /* at stop: for the last answers to leave */
+#define FLUSH_NS      (2 * NS_PER_S)        /* at stop: for the last answers to leave */
 
 /* ---- memory of a body ---- */
 
@@ -308,6 +308,18 @@ static void check_length(struct httpd_req *r, uint64_t length)
 		buf_reserve(&r->body, (size_t)length);
 }
 
+/* False: refused, for the certificate of its client. */
+static bool admit_client(struct httpd_req *r)
+{
+	struct err e = ERR_INIT;
+
+	if (!r->h->tls || r->peer->admitted) return true;
+	r->peer->admitted = httpd_tls_admits(
+		r->h->tls, MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session, &e);
+	if (!r->peer->admitted) refuse(r, 403, "%s", e.msg);
+	return r->peer->admitted;
+}
+
 /* Headers are complete. */
 static void begin(struct httpd_req *r, const char *method)
 {
@@ -322,7 +334,7 @@ static void begin(struct httpd_req *r, const char *method)
 	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
 	if (r->target.n > TARGET_FREE && !reserve(r, r->target.n * TARGET_COPIES))
 		refuse_no_memory(r, r->target.n);
-	else if (find_route(r) && n)
+	else if (admit_client(r) && find_route(r) && n)
 		check_length(r, n);
 	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
 }
@@ -493,10 +505,12 @@ static void peer_close(struct httpd *h, struct peer *p)
 
 static void on_connection(void *cls, struct MHD_Connection *conn, void **ctx, enum MHD_ConnectionNotificationCode what)
 {
-	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		httpd_tls_use(((struct httpd *)cls)->tls);
 		peer_open(cls, conn, ctx);
-	else if (*ctx)
+	} else if (*ctx) {
 		peer_close(cls, *ctx);
+	}
 }
 
 /* Targets are decoded here, by length; the library's own decoding stops at a NUL. */
@@ -588,6 +602,7 @@ static void httpd_free(struct httpd *h)
 	if (h->listen_fd >= 0) close(h->listen_fd);
 	if (h->watch_ep >= 0) close(h->watch_ep);
 	if (h->watch_stop >= 0) close(h->watch_stop);
+	httpd_tls_free(h->tls);
 	pthread_cond_destroy(&h->change);
 	pthread_mutex_destroy(&h->lock);
 	free(h->workers);
@@ -619,13 +634,26 @@ static bool start_threads(struct httpd *h, struct err *e)
 
 static bool start_daemon(struct httpd *h, struct err *e)
 {
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_access,
-				     h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-				     h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->conf.idle_timeout_s,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
-				     on_completed, h, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
-				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK,
-				     keep_escapes, NULL, MHD_OPTION_END);
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE;
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL},
+				       {MHD_OPTION_END, 0, NULL},
+				       {MHD_OPTION_END, 0, NULL},
+				       {MHD_OPTION_END, 0, NULL}};
+
+	if (h->tls) {
+		const char *trust = httpd_tls_trust(h->tls);
+
+		flags |= MHD_USE_TLS;
+		tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)httpd_tls_certificate};
+		tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)httpd_tls_priorities(h->tls)};
+		if (trust) tls[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)trust};
+	}
+	h->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_access, h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		h->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->conf.idle_timeout_s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+		MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (!h->daemon) return err_set(e, ERR_IO, "HTTP server: libmicrohttpd did not start");
 	return true;
 }
@@ -638,6 +666,7 @@ struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
 
 	h->conf = *c;
 	h->conf.address = h->conf.prefix = NULL; /* used here only */
+	h->conf.tls = NULL;
 	if (!h->conf.max_connections) h->conf.max_connections = 1024;
 	if (h->conf.idle_timeout_s <= 0) h->conf.idle_timeout_s = 120;
 	if (!h->conf.min_rate) h->conf.min_rate = 16384;
@@ -652,6 +681,11 @@ struct httpd *httpd_start(const struct httpd_config *c, struct err *e)
 	pthread_cond_init(&h->change, &attr);
 	pthread_condattr_destroy(&attr);
 	h->todo = queue_new(h->conf.max_connections);
+	h->listen_fd = -1;
+	if (c->tls && !(h->tls = httpd_tls_new(c->tls, e))) {
+		httpd_free(h);
+		return NULL;
+	}
 	h->listen_fd = net_listen(c->address, c->port, e);
 	if (h->listen_fd < 0 || !start_threads(h, e) || !start_daemon(h, e)) {
 		httpd_free(h);

@@ -37,6 +37,22 @@ struct httpd_route {
 	bool queued;              /* goes to httpd_config.admit instead of a worker */
 };
 
+/* What a client must show: nothing; is asked for a certificate; any certificate; a trusted one if any; a trusted one. */
+enum httpd_client_auth {
+	HTTPD_CLIENTS_ANY,
+	HTTPD_CLIENTS_ASKED,
+	HTTPD_CLIENTS_CERTIFIED,
+	HTTPD_CLIENTS_VERIFIED_IF_GIVEN,
+	HTTPD_CLIENTS_VERIFIED
+};
+
+struct httpd_tls_config {
+	const char *cert_file, *key_file; /* PEM; the certificate with its chain; looked at again when they change */
+	const char *client_ca_file;       /* PEM, whom clients' certificates must come from; "" or NULL: none is asked */
+	enum httpd_client_auth clients;
+	enum { HTTPD_TLS_12, HTTPD_TLS_13 } version; /* the lowest */
+};
+
 struct httpd_config {
 	const char *address;              /* "": every address; IPv4, IPv6 or a host name */
 	uint16_t port;                    /* 0: any */
@@ -50,6 +66,7 @@ struct httpd_config {
 	int read_timeout_s;       /* for a request, and besides what its body takes at min_rate; 0: 30 */
 	int write_timeout_s;      /* the same for an answer that is no stream; 0: 30 */
 	uint64_t min_rate;        /* bytes a second; 0: 16384 */
+	const struct httpd_tls_config *tls; /* NULL: plain HTTP; used by httpd_start() only */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
 	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
 	httpd_handler *admit;

@@ -5,6 +5,7 @@
 
 #include "common/arena.h"
 #include "common/httpd.h"
+#include "common/httpd_tls.h"
 #include "common/net.h"
 #include "common/queue.h"
 #include "common/route.h"
@@ -36,6 +37,7 @@ struct peer {
 	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
 	int fd;      /* open as long as the peer is listed */
 	bool hung_up;
+	bool admitted; /* its certificate, if one is wanted */
 	int64_t since; /* monotonic: accepted, or its last request ended */
 	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
 };
@@ -78,6 +80,7 @@ struct httpd {
 	uint16_t port;
 	int listen_fd;
 	struct MHD_Daemon *daemon;
+	struct httpd_tls *tls; /* NULL: plain */
 	struct queue *todo; /* jobs for the workers; there is one per connection at most, so it never fills */
 	pthread_t *workers;
 	unsigned nworkers;

@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include "common/fs.h"
+#include "common/httpd.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -25,6 +26,35 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", NULL
 static const char *const format_names[] = {"logfmt", "json", NULL};
 static const char *const sync_names[] = {"group", "interval", "none", NULL};
 
+static const char *const tls_versions[] = {"VersionTLS12", "VersionTLS13", NULL};
+static const char *const client_auths[] = {"NoClientCert", "RequestClientCert", "RequireAnyClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert", NULL};
+static bool check_tls(void *obj, const struct yaml *at, struct err *e);
+
+#define NO_INLINE_PEM "Give the name of a file instead: it is read again when it changes."
+
+static const struct conf_field server_tls_fields[] = {
+	ROW(STR, "cert_file", server.tls.cert_file, "", "The listener's certificate and its chain, PEM; empty: plain HTTP. Read again when it changes.", .flag = "server.http-tls-cert-path"),
+	ROW(STR, "key_file", server.tls.key_file, "", "Its key, PEM.", .flag = "server.http-tls-key-path"),
+	ROW(ENUM, "client_auth_type", server.tls.clients, "NoClientCert", "What certificate clients must show.", .names = client_auths, .flag = "server.http-tls-client-auth"),
+	ROW(STR, "client_ca_file", server.tls.client_ca_file, "", "Authorities of clients' certificates, PEM.", .flag = "server.http-tls-ca-path"),
+	REFUSED("cert", NO_INLINE_PEM), REFUSED("key", NO_INLINE_PEM), REFUSED("client_ca", NO_INLINE_PEM),
+	{0},
+};
+static const struct conf_table server_tls_table = {"server.http_tls_config", sizeof(struct config), server_tls_fields, .check = check_tls};
+
+static bool check_tls(void *obj, const struct yaml *at, struct err *e)
+{
+	const struct config *c = obj;
+	const char *says = NULL;
+	if (!c->server.tls.cert_file.n != !c->server.tls.key_file.n)
+		says = "cert_file and key_file go together";
+	else if (!c->server.tls.cert_file.n && c->server.tls.client_ca_file.n)
+		says = "client_ca_file needs cert_file and key_file: without them the listener speaks plain HTTP";
+	else if (c->server.tls.clients != HTTPD_CLIENTS_ANY && !c->server.tls.client_ca_file.n)
+		says = "client_auth_type needs client_ca_file: without it no client is asked for a certificate";
+	return !says || err_at(e, ERR_INVALID, at ? at->line : 0, at ? at->col : 0, "server.http_tls_config: %s", says);
+}
+
 TABLE(server_table, "server",
       ROW(STR, "http_listen_address", server.address, "", "Address to listen on; empty: all.", .flag = "server.http-listen-address"),
       ROW(INT, "http_listen_port", server.port, "3100", "Port to listen on; 0: any free one.", .min = 0, .max = 65535, .flag = "server.http-listen-port"),
@@ -36,7 +66,9 @@ TABLE(server_table, "server",
       ROW(DUR_GO, "http_server_read_timeout", server.read_timeout, "30s", "How long a request may take to arrive, besides what its body takes at 16 KiB a second.", .min = 1000000000, .max = INT64_C(86400000000000), .flag = "server.http-read-timeout"),
       ROW(DUR_GO, "http_server_write_timeout", server.write_timeout, "30s", "How long an answer may take to leave, besides what it takes at 16 KiB a second; streams and tails have no end.", .min = 1000000000, .max = INT64_C(86400000000000), .flag = "server.http-write-timeout"),
       ROW(BOOL, "register_instrumentation", server.register_instrumentation, "true", "Serve /metrics.", .flag = "server.register-instrumentation"),
-      REFUSED("http_tls_config", "The listener speaks plain HTTP only: put a TLS proxy in front and remove the key."),
+      BLOCK("http_tls_config", server_tls_table),
+      ROW(ENUM, "tls_min_version", server.tls_min_version, "VersionTLS12", "The oldest TLS that the listener speaks.", .names = tls_versions, .flag = "server.tls-min-version"),
+      REFUSED("tls_cipher_suites", "Cipher suites are GnuTLS' secure ones: remove the key (tls_min_version: VersionTLS13 leaves only those of TLS 1.3)."),
       REFUSED("grpc_tls_config", "There is no gRPC listener: remove the key."),
       NOTHING("grpc_listen_address"), NOTHING("grpc_listen_port"), NOTHING("grpc_listen_network"), NOTHING("grpc_listen_conn_limit"),
       NOTHING("grpc_server_max_recv_msg_size"), NOTHING("grpc_server_max_send_msg_size"),
@@ -47,8 +79,8 @@ TABLE(server_table, "server",
       NOTHING("grpc_server_num_workers"), NOTHING("grpc_server_stats_tracking_enabled"),
       NOTHING("grpc_server_recv_buffer_pools_enabled"), NOTHING("http_listen_network"), NOTHING("http_listen_conn_limit"),
       NOTHING("http_server_read_header_timeout"),
-      NOTHING("http_log_closed_connections_without_response_enabled"), NOTHING("tls_cipher_suites"),
-      NOTHING("tls_min_version"), NOTHING("log_source_ips_enabled"), NOTHING("log_source_ips_full"),
+      NOTHING("http_log_closed_connections_without_response_enabled"),
+      NOTHING("log_source_ips_enabled"), NOTHING("log_source_ips_full"),
       NOTHING("log_source_ips_header"), NOTHING("log_source_ips_regex"), NOTHING("log_request_headers"),
       NOTHING("log_request_at_info_level_enabled"), NOTHING("log_request_exclude_headers_list"),
       NOTHING("report_grpc_codes_in_instrumentation_label_enabled"), NOTHING("proxy_protocol_enabled"),
@@ -189,7 +221,7 @@ static bool check(void *obj, const struct yaml *at, struct err *e)
 	if (!(c->ingester.wal.disk_full_threshold >= 0 && c->ingester.wal.disk_full_threshold < 1))
 		return err_set(e, ERR_INVALID, "ingester.wal.disk_full_threshold: %g is no share of the disk; set it to 0.9, or to 0 to leave it to larch.disk_reserve",
 		               c->ingester.wal.disk_full_threshold);
-	return true;
+	return at || check_tls(obj, NULL, e); /* flags may have changed what the file said */
 }
 
 static void note_ignored(void *ud, const char *path, int line)

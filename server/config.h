@@ -21,6 +21,8 @@ struct config {
 		int log_level, log_format;
 		int64_t graceful_shutdown_timeout, idle_timeout, read_timeout, write_timeout;
 		bool register_instrumentation;
+		struct { struct str cert_file, key_file, client_ca_file; int clients; } tls;
+		int tls_min_version;
 	} server;
 	struct {
 		struct str path_prefix;

@@ -154,11 +154,19 @@ static bool start_http(struct server *s, struct err *e)
 		if (s->routes[i].max_body_key) s->routes[i].max_body = c->distributor.max_recv_msg_size;
 	s->address = mem_strndup(c->server.address.p ? c->server.address.p : "", c->server.address.n);
 	s->prefix = mem_strndup(c->server.prefix.p ? c->server.prefix.p : "", c->server.prefix.n);
+	struct arena names;
+	arena_init(&names, 0);
+	struct httpd_tls_config tls = {
+		.cert_file = arena_cstr(&names, c->server.tls.cert_file), .key_file = arena_cstr(&names, c->server.tls.key_file),
+		.client_ca_file = arena_cstr(&names, c->server.tls.client_ca_file), .clients = c->server.tls.clients,
+		.version = c->server.tls_min_version};
 	s->httpd = httpd_start(&(struct httpd_config){
+		.tls = c->server.tls.cert_file.n ? &tls : NULL,
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
 		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000),
 		.read_timeout_s = (int)(c->server.read_timeout / 1000000000), .write_timeout_s = (int)(c->server.write_timeout / 1000000000), .budget = &s->bodies,
 		.admit = api_admit, .done = answered}, e);
+	arena_free(&names);
 	return s->httpd != NULL;
 }
 

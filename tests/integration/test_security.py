@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who may talk to larch-server: TLS, certificates of clients, users with roles and tenants, slow peers."""
+import socket
+import ssl
+import subprocess
+import time
+
+from harness import SERVER_CONFIG, short
+from tls import Authority
+
+
+def ask(server, path="/ready", authority=None, client=None, headers=(), body=None):
+    """A request over TLS by curl: (status, text); status 0: no answer."""
+    argv = ["curl", "-s", "-w", "\n%{http_code}", f"https://127.0.0.1:{server.port}{path}"]
+    argv += ["--cacert", authority.file] if authority else ["-k"]
+    argv += ["--cert", client[0], "--key", client[1]] if client else []
+    for header in headers:
+        argv += ["-H", header]
+    if body is not None:
+        argv += ["--data-binary", body]
+    text, _, status = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.rpartition("\n")
+    return int(status), text
+
+
+def tls_server(env, keys):
+    block = "\n".join(f"    {key}: {value}" for key, value in keys.items())
+    config = SERVER_CONFIG.replace("server:\n", f"server:\n  http_tls_config:\n{block}\n", 1)
+    return env.server(config=config, start=False).start()
+
+
+@short
+def test_tls(env):
+    authority = Authority(env)
+    file, key = authority.sign("server")
+    server = tls_server(env, {"cert_file": file, "key_file": key})
+    env.wait_for(lambda: ask(server, authority=authority) == (200, "ready\n"))
+    now = time.time_ns()
+    body = '{"streams": [{"stream": {"app": "x"}, "values": [["%d", "over TLS"]]}]}' % now
+    status, text = ask(server, "/loki/api/v1/push", authority, headers=["Content-Type: application/json"], body=body)
+    assert status == 204, text
+    status, text = ask(server, "/loki/api/v1/query_range?query=%7Bapp%3D%22x%22%7D", authority)
+    assert status == 200 and "over TLS" in text
+    assert ask(server, authority=Authority(env, "other"))[0] == 0
+    plain = socket.create_connection(("127.0.0.1", server.port))
+    plain.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200" not in plain.recv(4096)
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    try:
+        old.wrap_socket(socket.create_connection(("127.0.0.1", server.port)))
+        raise AssertionError("TLS 1.1 was spoken")
+    except (ssl.SSLError, OSError):
+        pass
+    server.stop()
+
+
+@short
+def test_a_renewed_certificate_is_used(env):
+    authority = Authority(env)
+    file, key = authority.sign("server")
+    server = tls_server(env, {"cert_file": file, "key_file": key})
+    env.wait_for(lambda: ask(server, authority=authority)[0] == 200)
+    shown = ssl.get_server_certificate(("127.0.0.1", server.port))
+    authority.sign("server")
+    env.wait_for(lambda: ssl.get_server_certificate(("127.0.0.1", server.port)) != shown)
+    with open(key, "w", encoding="utf-8") as f:
+        f.write("no key")
+    env.wait_for(lambda: ask(server, authority=authority)[0] == 200 and "stays as it was" in server.log())
+
+
+@short
+def test_certificates_of_clients(env):
+    authority = Authority(env)
+    file, key = authority.sign("server")
+    client, stranger = authority.sign("client"), Authority(env, "other").sign("stranger")
+    server = tls_server(env, {"cert_file": file, "key_file": key, "client_ca_file": authority.file,
+                              "client_auth_type": "RequireAndVerifyClientCert"})
+    env.wait_for(lambda: ask(server, client=client) == (200, "ready\n"))
+    assert ask(server)[0] == 403 and ask(server, client=stranger)[0] == 403
+    status, text = ask(server, "/loki/api/v1/push", headers=["Content-Type: application/json"], body="{}")
+    assert status == 403 and "client_auth_type" in text, text
+
+
+@short
+def test_wrong_certificates(env):
+    file, key = Authority(env).sign("server")
+    _, other = Authority(env).sign("other")
+    for keys, text in (({"cert_file": file}, "go together"), ({"cert_file": file, "key_file": other}, "is not that of"),
+                       ({"cert_file": file, "key_file": "/nonexistent"}, "/nonexistent"),
+                       ({"cert_file": key, "key_file": key}, "certificate"),
+                       ({"cert_file": file, "key_file": key, "client_auth_type": "RequireAndVerifyClientCert"},
+                        "client_ca_file")):
+        server = tls_server(env, keys)
+        assert server.wait() == 1
+        assert text in server.log(), (keys, server.log())
