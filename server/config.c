@@ -168,6 +168,17 @@ TABLE(storage_table, "storage_config", BLOCK("filesystem", storage_filesystem_ta
       NOTHING("bloom_shipper"), NOTHING("index_queries_cache_config"), NOTHING("index_cache_validity"), NOTHING("disable_broad_index_queries"),
       NOTHING("max_parallel_get_chunk"), NOTHING("max_chunk_batch_size"));
 
+TABLE(compactor_table, "compactor",
+      ROW(DUR_GO, "delete_request_cancel_period", compactor.delete_request_cancel_period, "24h", "How long a delete request may be cancelled; only then what it hides leaves the disk.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-request-cancel-period"),
+      ROW(DUR_GO, "delete_max_interval", compactor.delete_max_interval, "24h", "Largest max_interval of a delete request; 0: any.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-max-interval"),
+      NOTHING("working_directory"), NOTHING("compaction_interval"), NOTHING("apply_retention_interval"), NOTHING("retention_enabled"),
+      NOTHING("retention_delete_delay"), NOTHING("retention_delete_worker_count"), NOTHING("retention_table_timeout"),
+      NOTHING("retention_backoff_config"), NOTHING("delete_request_store"), NOTHING("delete_request_store_key_prefix"),
+      NOTHING("delete_request_store_db_type"), NOTHING("delete_batch_size"), NOTHING("max_compaction_parallelism"),
+      NOTHING("upload_parallelism"), NOTHING("compactor_ring"), NOTHING("run_once"), NOTHING("tables_to_compact"),
+      NOTHING("skip_latest_n_tables"), NOTHING("deletion_marker_object_store_prefix"), NOTHING("horizontal_scaling_mode"),
+      NOTHING("worker_config"), NOTHING("jobs_config"));
+
 TABLE(runtime_table, "runtime_config",
       ROW(STR_LIST, "file", runtime.files, NULL, "Files with limits of single tenants (overrides: {TENANT: {…}}), read again without a restart; later ones win.", .csv = true, .flag = "runtime-config.file"),
       ROW(DUR_GO, "period", runtime.period, "10s", "How often they are read.", .min = 1000000, .max = INT64_C(86400000000000), .flag = "runtime-config.reload-period"));
@@ -191,13 +202,13 @@ static const struct conf_field fields[] = {
 	ROW(BOOL, "auth_enabled", auth_enabled, "true", "Requests must name their tenant in X-Scope-OrgID; false: the one tenant is \"fake\".", .flag = "auth.enabled"),
 	BLOCK("server", server_table), BLOCK("common", common_table), BLOCK("ingester", ingester_table),
 	BLOCK("distributor", distributor_table), BLOCK("querier", querier_table), BLOCK("frontend", frontend_table),
-	BLOCK("query_range", query_range_table), BLOCK("storage_config", storage_table),
+	BLOCK("query_range", query_range_table), BLOCK("compactor", compactor_table), BLOCK("storage_config", storage_table),
 	{.key = "limits_config", .kind = CONF_OBJ, .off = offsetof(struct config, limits), .sub = &limits_table, .doc = ""},
 	BLOCK("larch", larch_table),
 	REFUSED("ruler", NO_RULER), REFUSED("ruler_storage", NO_RULER),
 	REFUSED("kafka_config", "Kafka is not read or written here: remove the block."),
 	BLOCK("runtime_config", runtime_table),
-	NOTHING("schema_config"), NOTHING("compactor"), NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
+	NOTHING("schema_config"), NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
 	NOTHING("query_scheduler"), NOTHING("ingester_client"), NOTHING("pattern_ingester"), NOTHING("index_gateway"), NOTHING("bloom_build"),
 	NOTHING("bloom_gateway"), NOTHING("chunk_store_config"), NOTHING("compactor_grpc_client"), NOTHING("compactor_client"), NOTHING("frontend_worker"),
 	NOTHING("table_manager"), NOTHING("memberlist"), NOTHING("dataobj"), NOTHING("ingest_limits"), NOTHING("ingest_limits_client"),

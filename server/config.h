@@ -36,6 +36,7 @@ struct config {
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
 	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
 	struct { int64_t max_outstanding; } frontend;
+	struct { int64_t delete_request_cancel_period, delete_max_interval; } compactor;
 	struct str filesystem_directory; /* storage_config.filesystem.directory */
 	struct limits limits;
 	struct { struct conf_strs files; int64_t period; } runtime;

@@ -7,6 +7,8 @@
 #define NOTHING(key_) {.key = #key_, .kind = CONF_IGNORED, .doc = "Means nothing here."}
 #define LATER(key_, why) {.key = #key_, .kind = CONF_REFUSED, .doc = why}
 
+static const char *const deletion_modes[] = {"disabled", "filter-only", "filter-and-delete", NULL};
+
 static const struct conf_field fields[] = {
 	ROW(FLOAT, ingestion_rate_mb, "4", "Push rate a tenant may keep up, MiB per second."),
 	ROW(FLOAT, ingestion_burst_size_mb, "6", "Size of the push token bucket, MiB."),
@@ -54,6 +56,7 @@ static const struct conf_field fields[] = {
 	ROW(BOOL, enable_multi_variant_queries, "false", "Allow variants(…) of (…)."),
 	ROW(BOOL, volume_enabled, "true", "Serve index/volume."),
 	ROW(INT, volume_max_series, "1000", "Series of one volume query."),
+	ROW(ENUM, deletion_mode, "filter-and-delete", "What the delete API does: disabled (refused; what was deleted stays hidden), filter-only (hides for ever, on disk nothing goes), filter-and-delete.", .names = deletion_modes),
 	ROW(DUR_PROM, retention_period, "0", "How long entries are kept; 0: for ever."),
 	NOTHING(ingestion_rate_strategy), NOTHING(shard_streams), NOTHING(policy_stream_mapping),
 	LATER(otlp_config, "A mapping of OTLP attributes for each tenant is not there: name the resource attributes that become labels for all of them in distributor.otlp_config.default_resource_attributes_as_index_labels, and remove the block."),
@@ -64,7 +67,7 @@ static const struct conf_field fields[] = {
 	NOTHING(max_chunks_per_query), NOTHING(max_querier_bytes_read), NOTHING(max_cache_freshness_per_query),
 	NOTHING(max_stats_cache_freshness), NOTHING(max_metadata_cache_freshness), NOTHING(max_queriers_per_tenant),
 	NOTHING(max_query_capacity), NOTHING(query_ready_index_num_days), NOTHING(max_concurrent_tail_requests),
-	NOTHING(deletion_mode), NOTHING(metric_aggregation_enabled), NOTHING(pattern_persistence_enabled),
+	NOTHING(metric_aggregation_enabled), NOTHING(pattern_persistence_enabled),
 	NOTHING(pattern_ingester_tokenizable_json_fields_default), NOTHING(ruler_max_rules_per_rule_group),
 	NOTHING(ruler_max_rule_groups_per_tenant), NOTHING(ruler_evaluation_delay_duration), NOTHING(ruler_tenant_shard_size),
 	NOTHING(index_gateway_shard_size), NOTHING(bloom_gateway_enable_filtering), NOTHING(bloom_creation_enabled),

@@ -44,6 +44,8 @@ struct limits {
 	bool enable_multi_variant_queries;
 	bool volume_enabled;
 	int64_t volume_max_series;
+	/* deletes */
+	int deletion_mode; /* enum deletion_mode */
 	/* retention */
 	int64_t retention_period;
 };

@@ -55,6 +55,15 @@ static void set_log_counts(struct metrics *m)
 	}
 }
 
+static void set_delete_figures(struct server *s)
+{
+	struct deletes_totals st;
+	deletes_totals(s->store, &st);
+	int64_t age = st.oldest ? clock_wall(&clock_real) - st.oldest : 0;
+	metrics_put(s->metrics, METRIC_DELETES_PENDING, (double)st.pending);
+	metrics_put(s->metrics, METRIC_DELETES_OLDEST, (double)age / 1e9);
+}
+
 /* Figures that ingest keeps are read when somebody looks. */
 static void read_figures(void *ud)
 {
@@ -76,6 +85,7 @@ static void read_figures(void *ud)
 	struct queries_figures waiting;
 	queries_figures(s->queries, &waiting);
 	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
+	set_delete_figures(s);
 	set_log_counts(s->metrics);
 }
 
@@ -146,7 +156,9 @@ static bool start_http(struct server *s, struct err *e)
 	config_print(c, &s->status.config);
 	s->api = (struct api){
 		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
-		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides, .queries = s->queries, .metrics = s->metrics,
+		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
+		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
+		.queries = s->queries, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);

@@ -33,6 +33,7 @@ struct api {
 	struct queries *queries; /* NULL in tests: nothing waits */
 	struct metrics *metrics;
 	struct overrides *overrides; /* each tenant's limits */
+	int64_t delete_cancel_period, delete_max_interval; /* ns; compactor.delete_… */
 	struct api_push *push;
 	struct api_status *status;
 };
@@ -63,6 +64,7 @@ extern const struct api_table api_legacy_table; /* /api/prom/query, label, serie
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
 extern const struct api_table api_queries_table; /* larch/v1/queries */
+extern const struct api_table api_delete_table; /* delete, cache/generation_numbers */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
 extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */

@@ -173,12 +173,18 @@ static bool may_create(void *ud, struct err *e)
 	return c->why.code == ERR_NONE;
 }
 
+bool deletes_check(struct store *s, struct str query, struct err *e)
+{
+	const struct delete_lang *lang = s->c.delete_lang;
+	struct delete_query *q = lang->compile(query, e);
+	if (q) lang->free(q);
+	return q != NULL;
+}
+
 bool deletes_create(struct tenant *t, const struct delete_spec *s, char id[DELETE_ID], struct err *e)
 {
 	struct clock *clock = t->st->c.clock;
-	struct delete_query *q = t->st->c.delete_lang->compile(s->query, e);
-	if (!q) return false;
-	t->st->c.delete_lang->free(q);
+	if (!deletes_check(t->st, s->query, e)) return false;
 	snprintf(id, DELETE_ID, "%016llx", (unsigned long long)clock_rnd(clock));
 	struct catalog_delete d = {
 		.id = str_c(id), .created = clock_wall(clock), .from = s->from, .to = s->to, .query = s->query};
@@ -334,14 +340,24 @@ unsigned deletes_progress(struct tenant *t, const struct delete_request *r)
 	return done;
 }
 
-void deletes_totals(struct tenant *t, struct deletes_totals *out)
+static void add_totals(struct deletes_totals *sum, const struct deletes *d)
 {
-	struct deletes *d = deletes_of(t);
-	*out = (struct deletes_totals){.received = d->n};
 	for (size_t i = 0; i < d->n; i++) {
-		out->done += d->v[i].state == DELETE_DONE;
+		int64_t created = d->v[i].r->created;
+		sum->done += d->v[i].state == DELETE_DONE;
 		if (d->v[i].state != DELETE_PENDING) continue;
-		if (out->pending++ == 0) out->oldest = d->v[i].r->created;
+		if (sum->pending++ == 0 || created < sum->oldest) sum->oldest = created;
 	}
-	deletes_unref(d);
+}
+
+void deletes_totals(struct store *s, struct deletes_totals *out)
+{
+	*out = (struct deletes_totals){0};
+	pthread_mutex_lock(&s->mu);
+	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
+		struct deletes *d = deletes_of(m->val);
+		add_totals(out, d);
+		deletes_unref(d);
+	}
+	pthread_mutex_unlock(&s->mu);
 }

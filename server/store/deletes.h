@@ -92,6 +92,7 @@ struct delete_spec {
 /* Makes a request, with its id in `id` (NUL-terminated). It holds for snapshots taken from now on. ERR_INVALID: no such
  * query; ERR_RATE: too many are pending. */
 #define DELETE_ID 17
+bool deletes_check(struct store *s, struct str query, struct err *e); /* is there such a query? */
 bool deletes_create(struct tenant *t, const struct delete_spec *s, char id[DELETE_ID], struct err *e);
 /* ERR_NOT_FOUND: there is none of this id, or it was cancelled before. ERR_EXISTS: it is done. ERR_INVALID: it was made
  * before `before`, so parts may be gone for good, and force was not given. */
@@ -117,9 +118,9 @@ bool deletes_stand(struct tenant *t, const struct deletes *d, uint64_t floor, ui
 bool deletes_finish(struct tenant *t, int64_t before, struct err *e);
 
 struct deletes_totals {
-	uint64_t received, pending, done;
+	uint64_t pending, done;
 	int64_t oldest; /* when the oldest pending one was made; 0: there is none */
 };
-void deletes_totals(struct tenant *t, struct deletes_totals *out);
+void deletes_totals(struct store *s, struct deletes_totals *out); /* over all tenants */
 
 #endif

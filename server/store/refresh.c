@@ -117,16 +117,24 @@ bool store_load(struct store *s, struct err *e)
 
 /* ---- every now and then ---- */
 
+static bool refresh_tenant(struct tenant *t, struct err *e)
+{
+	return catalog_poll(&t->catalog, apply, t, e) || err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
+}
+
 bool store_refresh(struct store *s, struct err *e)
 {
 	struct tenants l;
 	bool ok = list_tenants(s, &l, e);
-	for (size_t i = 0; ok && i < l.n; i++) {
-		ok = catalog_poll(&l.v[i]->catalog, apply, l.v[i], e);
-		if (!ok) err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(l.v[i]->name));
-	}
+	for (size_t i = 0; ok && i < l.n; i++) ok = refresh_tenant(l.v[i], e);
 	free(l.v);
 	return ok;
+}
+
+bool store_tenant_now(struct store *s, struct str name, struct tenant **t, struct err *e)
+{
+	*t = store_tenant(s, name, s->c.shared);
+	return !s->c.shared || refresh_tenant(*t, e);
 }
 
 static int64_t refresh(void *ud, struct task *task)

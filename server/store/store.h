@@ -42,6 +42,8 @@ void store_tenants(struct store *s, bool (*fn)(void *ud, struct str tenant), voi
 
 /* Looks for what other processes wrote: new tenants, new catalog entries. Any thread. */
 bool store_refresh(struct store *s, struct err *e);
+/* The tenant as it is now: where other processes use the store, what they wrote of it is read first. *t NULL: absent. */
+bool store_tenant_now(struct store *s, struct str name, struct tenant **t, struct err *e);
 /* Removes objects that no catalog names and that are older than the grace times: what a crash between writing a segment
  * and naming it left behind, and segments that compaction replaced or retention dropped. Any thread, but one at a
  * time. What fails is logged and left to the next sweep. */

@@ -86,6 +86,7 @@ struct place {
 	struct object_store *(*objects)(void *ud,
 					struct object_store *files); /* what is used in their place; or NULL */
 	void *objects_ud;
+	const char *shared; /* directory of objects that other places use too; or NULL */
 };
 
 /* The kernel's, without waiting for the disk: what these tests call a crash does not lose what was not synced. */
@@ -126,7 +127,11 @@ static inline bool place_try_open(struct place *p, struct err *e)
 				  .cache_bytes = 8u << 20,
 				  .delete_lang = &delete_filter_lang};
 	p->c.fs = p->fs;
-	if (p->objects) {
+	if (p->shared) {
+		sc.shared = true;
+		sc.objects = object_fs_open(p->fs, p->shared, true, e);
+		if (!sc.objects) return false;
+	} else if (p->objects) {
 		struct buf dir = {0};
 		fs_path(&dir, p->dir, "store");
 		struct object_store *files = fs_mkdirs(p->fs, p->dir, 0750, e) ? object_fs_open(p->fs, dir.p, false, e) : NULL;
@@ -172,6 +177,30 @@ static inline void place_fini(struct place *p)
 	if (p->in) place_close(p, false);
 	remove_tree(p->dir);
 	assert_int_equal(budget_used(&p->heads), 0);
+}
+
+/* Two processes on one store. */
+struct pair {
+	char shared[64];
+	struct place a, b;
+};
+
+static inline void pair_init(struct pair *w)
+{
+	strcpy(w->shared, "/tmp/larch-shared-XXXXXX");
+	assert_non_null(mkdtemp(w->shared));
+	place_init(&w->a);
+	place_init(&w->b);
+	w->a.shared = w->b.shared = w->shared;
+	place_open(&w->a);
+	place_open(&w->b);
+}
+
+static inline void pair_fini(struct pair *w)
+{
+	place_fini(&w->a);
+	place_fini(&w->b);
+	remove_tree(w->shared);
 }
 
 /* ---- pushing ---- */

@@ -95,7 +95,7 @@ static void meaningless_keys_are_noted(void **state)
 	(void)state;
 	assert_true(load(&c, "memberlist: {join_members: [a]}\ncompactor:\n  working_directory: /x\n", &e));
 	assert_int_equal(c.ignored.n, 2);
-	assert_true(str_eqc(c.ignored.v[1], "compactor (line 2)"));
+	assert_true(str_eqc(c.ignored.v[1], "compactor.working_directory (line 3)"));
 	config_free(&c);
 }
 

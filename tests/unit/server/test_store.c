@@ -55,42 +55,6 @@ static void a_store_of_many_segments_opens_soon(void **state)
 
 /* ---- other processes ---- */
 
-struct pair { /* of processes on one store */
-	char shared[64];
-	struct place a, b;
-};
-
-static void open_on(struct place *p, const char *shared)
-{
-	struct err e = ERR_INIT;
-	struct object_store *o = object_fs_open(p->fs, shared, true, &e);
-	assert_non_null(o);
-	struct store_config sc = {.dir = p->dir, .fs = p->fs, .clock = &p->clock.base, .objects = o, .shared = true};
-	p->st = store_open(&sc, &e);
-	if (!p->st) fail_msg("%s", e.msg);
-	p->c.fs = p->fs;
-	p->in = ingest_start(&p->c, p->st, &e);
-	assert_non_null(p->in);
-	wait_ready(p);
-}
-
-static void pair_init(struct pair *w)
-{
-	strcpy(w->shared, "/tmp/larch-shared-XXXXXX");
-	assert_non_null(mkdtemp(w->shared));
-	place_init(&w->a);
-	place_init(&w->b);
-	open_on(&w->a, w->shared);
-	open_on(&w->b, w->shared);
-}
-
-static void pair_fini(struct pair *w)
-{
-	place_fini(&w->a);
-	place_fini(&w->b);
-	remove_tree(w->shared);
-}
-
 static void push_some(struct model *m, struct place *p, struct rnd *r, size_t n)
 {
 	struct entry_of v[100];
@@ -120,7 +84,7 @@ static void two_processes_see_what_the_other_flushed(void **state)
 		model_check_all(&m, w.b.st, "t");
 	}
 	place_close(&w.b, false);
-	open_on(&w.b, w.shared);
+	place_open(&w.b);
 	model_check_all(&m, w.b.st, "t");
 	model_free(&m);
 	pair_fini(&w);
