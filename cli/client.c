@@ -98,6 +98,23 @@ bool client_get(struct cli *c, const char *path, struct str query, struct buf *a
 	return ok;
 }
 
+bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
+		 struct buf *value, struct err *e)
+{
+	struct httpc_result res;
+	struct request q;
+	bool ok;
+
+	request_init(&q, c, path, query, NULL);
+	q.opts.method = method;
+	q.opts.want[0] = want;
+	ok = httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	if (ok && want) buf_c(value, res.got[0]);
+	buf_free(&res.body);
+	request_fini(&q);
+	return ok;
+}
+
 static bool worth_another_try(const struct httpc_result *res)
 {
 	if (!res->ok) return res->err.code == ERR_IO || res->err.code == ERR_TIMEOUT;

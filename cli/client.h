@@ -14,6 +14,10 @@ void client_arg_i64(struct buf *query, const char *name, int64_t value);
 #define CLIENT_ANSWER_MAX ((size_t)128 << 20)
 bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e);
 
+/* The same with another method; what the answer says in the header `want` goes to *value, "" without one. */
+bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
+		 struct buf *value, struct err *e);
+
 /* POST to /loki/api/v1/push. When the server cannot be reached, is busy or fails (429, 5xx), tries again
  * five times, over some 15 seconds. */
 bool client_push(struct cli *c, const char *content_type, struct str body, struct err *e);

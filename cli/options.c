@@ -47,6 +47,8 @@ static const struct row rows[] = {
 	 "structured metadata of every line; may be given several times"},
 	{"json", 0, NULL, KIND_FLAG, AT(json), OPTIONS_PUSH, NULL, NULL,
 	 "send JSON instead of snappy-compressed protobuf"},
+	{"force", 0, NULL, KIND_FLAG, AT(force), OPTIONS_DELETE, NULL, NULL,
+	 "cancel even if some lines are gone for good already"},
 	{"quiet", 'q', NULL, KIND_FLAG, AT(quiet), OPTIONS_CONNECT, NULL, NULL, "no headings, notes or warnings"},
 	{"help", 'h', NULL, KIND_FLAG, AT(help), OPTIONS_CONNECT, NULL, NULL, "this text"},
 };

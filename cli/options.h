@@ -14,7 +14,8 @@ enum option_group {
 	OPTIONS_RANGE = 2,
 	OPTIONS_QUERY = 4,
 	OPTIONS_OUTPUT = 8,
-	OPTIONS_PUSH = 16
+	OPTIONS_PUSH = 16,
+	OPTIONS_DELETE = 32
 };
 
 enum output { OUTPUT_DEFAULT, OUTPUT_RAW, OUTPUT_JSONL };
@@ -40,6 +41,8 @@ struct options {
 
 	struct options_list labels, metadata; /* "k=v" */
 	bool json;
+
+	bool force; /* delete cancel */
 
 	struct options_list args; /* what is no option */
 };

@@ -167,3 +167,67 @@ void print_labels(struct cli *c, const struct labels *l)
 	}
 	buf_ch(&c->out, '\n');
 }
+
+static void put_field(struct json_out *o, const char *key, struct str value)
+{
+	json_key(o, str_c(key));
+	json_put_str(o, value);
+}
+
+static void put_time_field(struct json_out *o, const char *key, int64_t ns)
+{
+	struct buf text = {0};
+
+	units_rfc3339nano_print(&text, ns);
+	put_field(o, key, buf_view(&text));
+	buf_free(&text);
+}
+
+static void delete_jsonl(struct cli *c, const struct result_delete *r)
+{
+	struct json_out o;
+
+	json_out_init(&o, &c->out, false);
+	json_open(&o, '{');
+	put_field(&o, "id", r->id);
+	put_field(&o, "status", r->status);
+	put_time_field(&o, "created", r->created);
+	put_time_field(&o, "from", r->start);
+	put_time_field(&o, "to", r->end);
+	put_field(&o, "query", r->query);
+	json_close(&o, '}');
+}
+
+static void delete_row(struct cli *c, const struct result_delete *r)
+{
+	struct buf text = {0};
+
+	put_shown(&text, r->id);
+	buf_printf(&c->out, "%-16s  ", buf_cstr(&text));
+	buf_clear(&text);
+	put_shown(&text, r->status);
+	buf_printf(&c->out, "%-12s  ", buf_cstr(&text));
+	put_time(&c->out, r->created);
+	buf_c(&c->out, "  ");
+	put_time(&c->out, r->start);
+	buf_c(&c->out, "  ");
+	put_time(&c->out, r->end);
+	buf_c(&c->out, "  ");
+	put_shown(&c->out, r->query);
+	buf_free(&text);
+}
+
+void print_deletes(struct cli *c, const struct result_delete *v, size_t n)
+{
+	if (n && c->o.output == OUTPUT_DEFAULT && !c->o.quiet)
+		buf_printf(&c->out, "%-16s  %-12s  %-24s  %-24s  %-24s  QUERY\n", "ID", "STATUS", "CREATED", "FROM",
+			   "TO");
+	for (size_t i = 0; i < n; i++) {
+		switch ((enum output)c->o.output) {
+		case OUTPUT_DEFAULT: delete_row(c, &v[i]); break;
+		case OUTPUT_RAW: buf_str(&c->out, v[i].id); break;
+		case OUTPUT_JSONL: delete_jsonl(c, &v[i]); break;
+		}
+		buf_ch(&c->out, '\n');
+	}
+}

@@ -123,18 +123,26 @@ static bool read_entry(struct reader *d, void *ud)
 
 /* ---- series ---- */
 
-/* [seconds, "value"]; the '[' has been read. Loki writes a scalar's time in milliseconds. */
-static bool read_sample(struct reader *d, void *ud)
+/* Seconds; Loki writes a scalar's time in milliseconds. */
+static bool read_time(struct reader *d, int64_t *ns)
 {
-	struct result_sample s = {.labels = d->labels};
 	double seconds;
 
-	(void)ud;
 	if (!want(d, JSON_NUMBER, "a time in seconds")) return false;
 	if (!str_to_f64(d->j.text, &seconds)) return unlike(d, "a time in seconds");
 	if (fabs(seconds) > 1e11) seconds /= 1000;
 	if (!(fabs(seconds) < 9e9)) return unlike(d, "a time in seconds");
-	s.ts = llround(seconds * 1000) * UNITS_MS;
+	*ns = llround(seconds * 1000) * UNITS_MS;
+	return true;
+}
+
+/* [seconds, "value"]; the '[' has been read. */
+static bool read_sample(struct reader *d, void *ud)
+{
+	struct result_sample s = {.labels = d->labels};
+
+	(void)ud;
+	if (!read_time(d, &s.ts)) return false;
 	if (!string(d, &s.value) || !want(d, JSON_ARR_CLOSE, "the end of a sample")) return false;
 	*ARENA_PUSH(d->a, d->r->samples, d->r->nsamples, d->r->samples_cap) = s;
 	return true;
@@ -279,4 +287,38 @@ bool result_parse_series(struct arena *a, struct str text, struct result_series 
 	*out = (struct result_series){0};
 	json_init(&d.j, text, e);
 	return want(&d, JSON_OBJ_OPEN, "an object") && each_field(&d, label_sets_field, out);
+}
+
+/* ---- delete requests ---- */
+
+static bool delete_field(struct reader *d, struct str key, bool *known, void *ud)
+{
+	struct result_delete *r = ud;
+	*known = true;
+	if (str_eqc(key, "request_id")) return string(d, &r->id);
+	if (str_eqc(key, "query")) return string(d, &r->query);
+	if (str_eqc(key, "status")) return string(d, &r->status);
+	if (str_eqc(key, "start_time")) return read_time(d, &r->start);
+	if (str_eqc(key, "end_time")) return read_time(d, &r->end);
+	if (str_eqc(key, "created_at")) return read_time(d, &r->created);
+	*known = false;
+	return true;
+}
+
+static bool read_delete(struct reader *d, void *ud)
+{
+	struct result_deletes *out = ud;
+	struct result_delete *r = ARENA_PUSH(d->a, out->v, out->n, out->cap);
+
+	*r = (struct result_delete){0};
+	return each_field(d, delete_field, r);
+}
+
+bool result_parse_deletes(struct arena *a, struct str text, struct result_deletes *out, struct err *e)
+{
+	struct reader d = {.a = a};
+
+	*out = (struct result_deletes){0};
+	json_init(&d.j, text, e);
+	return want(&d, JSON_ARR_OPEN, "a list") && each_item(&d, JSON_OBJ_OPEN, "a delete request", read_delete, out);
 }

@@ -47,6 +47,17 @@ void result_sort(struct result *r, bool forward);
 /* labels and label values: no data is an empty list */
 bool result_parse_strings(struct arena *a, struct str text, struct result_strings *out, struct err *e);
 
+struct result_delete { /* a delete request */
+	struct str id, query, status;
+	int64_t start, end, created; /* ns, to the millisecond */
+};
+
+struct result_deletes {
+	struct result_delete *v;
+	size_t n, cap;
+};
+bool result_parse_deletes(struct arena *a, struct str text, struct result_deletes *out, struct err *e);
+
 struct result_series {
 	struct labels *v;
 	size_t n, cap;

@@ -46,8 +46,7 @@ static bool call_open(struct call *c, struct httpd_req *r, void *ctx)
 		call_fail(c);
 		return false;
 	}
-	c->before = mode == DELETION_FILTER_ONLY ? INT64_MIN
-						 : clock_wall(c->api->clock) - c->api->delete_cancel_period;
+	c->before = mode == DELETION_FILTER_ONLY ? INT64_MIN : clock_wall(c->api->clock) - c->api->delete_cancel_period;
 	return true;
 }
 
@@ -119,8 +118,7 @@ static void create(struct httpd_req *r, void *ctx)
 	struct delete_spec s;
 	char id[DELETE_ID];
 	if (!call_open(&c, r, ctx)) return;
-	if (!parse_spec(&c, &s) ||
-	    !deletes_create(store_tenant(c.api->store, c.name, true), &s, id, &c.err)) {
+	if (!parse_spec(&c, &s) || !deletes_create(store_tenant(c.api->store, c.name, true), &s, id, &c.err)) {
 		call_fail(&c);
 		return;
 	}
@@ -135,7 +133,8 @@ static void create(struct httpd_req *r, void *ctx)
 
 static int by_creation(const void *a, const void *b)
 {
-	const struct delete_request *x = (*(struct deletes_item *const *)a)->r, *y = (*(struct deletes_item *const *)b)->r;
+	const struct delete_request *x = (*(struct deletes_item *const *)a)->r,
+				    *y = (*(struct deletes_item *const *)b)->r;
 	if (x->created != y->created) return x->created < y->created ? -1 : 1;
 	return (x->number > y->number) - (x->number < y->number);
 }

@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str text = str_of((const char *)data, size);
 	struct result_strings strings;
 	struct result_series series;
+	struct result_deletes deletes;
 	struct err e = ERR_INIT;
 	struct result r;
 	struct arena a;
@@ -48,6 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result_parse_strings(&a, text, &strings, &e);
 	e = ERR_INIT;
 	result_parse_series(&a, text, &series, &e);
+	e = ERR_INIT;
+	if (result_parse_deletes(&a, text, &deletes, &e)) {
+		struct cli c = {.tty = true};
+		print_deletes(&c, deletes.v, deletes.n);
+		buf_free(&c.out);
+	}
 	arena_free(&a);
 	return 0;
 }

@@ -266,3 +266,34 @@ def test_tenants_and_modes(env):
     # nothing goes from the disk, so it may be cancelled at any time
     assert call(server, "DELETE", tenant="keeps", request_id=request["request_id"]).status == 204
     assert server.lines('{app="a"}', tenant="keeps") == ["one", "two"]
+
+
+@short
+def test_larchctl_creates_lists_and_cancels(env):
+    server = env.server()
+    t0 = (time.time_ns() // SEC - 100) * SEC
+    server.push({"app": "a"}, [(t0, "one"), (t0 + 1, "two"), (t0 + 2, "one")])
+
+    def ctl(*args, status=0):
+        got = env.run("larchctl", "delete", *args, "--server", server.url)
+        assert got.returncode == status, got
+        return got
+
+    assert "nothing found" in ctl("list").stderr
+    first = ctl("create", "--from", str(t0), "--to", str(t0 + 2), '{app="a"} |= "one"').stdout.strip()
+    assert server.lines('{app="a"}') == ["two", "one"]
+    assert ctl("list", "-o", "raw").stdout == first + "\n"
+    second = ctl("create", "--since", "1h", '{app="b"}').stdout.strip()
+    found = [json.loads(x) for x in ctl("list", "-o", "jsonl").stdout.splitlines()]
+    assert [r["id"] for r in found] == [first, second]
+    assert found[0]["query"] == '{app="a"} |= "one"' and found[0]["status"] == "received"
+    table = ctl("list").stdout.splitlines()
+    assert table[0].split() == ["ID", "STATUS", "CREATED", "FROM", "TO", "QUERY"]
+    assert table[1].startswith(first + "  received") and table[1].endswith('{app="a"} |= "one"')
+    ctl("cancel", first)
+    assert server.lines('{app="a"}') == ["one", "two", "one"]
+    got = ctl("cancel", first, status=1)
+    assert got.stderr.endswith("answered 404: could not find delete request with given id\n"), got.stderr
+    for wrong in (["create", '{app="a"}'], ["create", "--since", "1h"], ["list", "x"], ["cancel"], ["remove"], []):
+        assert ctl(*wrong, status=2).stdout == ""
+    assert len(ctl("list", "-o", "raw").stdout.splitlines()) == 1

@@ -171,7 +171,7 @@ def test_help_and_version(env):
     fake = Fake()
     assert ctl(env, fake, "--version").stdout.startswith("larchctl ")
     assert "Commands:" in ctl(env, fake, "--help").stdout
-    for command in ("query", "labels", "series", "push"):
+    for command in ("query", "labels", "series", "push", "delete"):
         got = ctl(env, fake, command, "--help")
         assert got.returncode == 0
         assert "Examples:" in got.stdout and f"larchctl {command}" in got.stdout
