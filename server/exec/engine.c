@@ -36,6 +36,8 @@ unsigned exec_running(struct exec_engine *en)
 	return atomic_load_explicit(&en->memory.queries, memory_order_relaxed);
 }
 
+struct budget *exec_budget(struct exec_engine *en) { return &en->memory.bytes; }
+
 /* ---- query.h ---- */
 
 static const char timed_out[] =
@@ -279,27 +281,25 @@ static void note_warnings(struct query *q)
 	}
 }
 
-static void query_init(struct query *q, struct exec_engine *en, const struct exec_query *in)
+void query_init(struct query *q, struct exec_engine *en, const struct exec_query *in)
 {
 	int64_t timeout = in->limits->query_timeout;
 	*q = (struct query){.in = in, .pool = en->pool, .clock = en->clock, .shared = &en->memory};
-	atomic_fetch_add(&en->memory.queries, 1);
 	q->err = ERR_INIT;
 	if (timeout > 0) q->deadline_mono = clock_mono(en->clock) + timeout;
 	pthread_mutex_init(&q->lock, NULL);
 	arena_init(&q->arena, 0);
 }
 
-static void query_fini(struct query *q)
+void query_fini(struct query *q)
 {
 	budget_give(&q->shared->bytes, atomic_load(&q->memory));
-	atomic_fetch_sub(&q->shared->queries, 1);
 	logql_free(q->ast);
 	arena_free(&q->arena);
 	pthread_mutex_destroy(&q->lock);
 }
 
-static bool query_parse(struct query *q, struct err *e)
+bool query_parse(struct query *q, struct err *e)
 {
 	q->ast = q->in->extensions ? logql_parse_extended(&q->arena, q->in->text, e)
 				   : logql_parse(&q->arena, q->in->text, e);
@@ -318,6 +318,7 @@ struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *in
 	struct exec_query moved = *in;
 	int64_t began = clock_mono(en->clock);
 	query_init(&q, en, &moved);
+	atomic_fetch_add(&en->memory.queries, 1);
 	bool ok = query_parse(&q, e);
 	if (ok) {
 		q.out = mem_zalloc(sizeof *q.out);
@@ -335,6 +336,7 @@ struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *in
 	}
 	if (!ok) exec_result_free(q.out);
 	query_fini(&q);
+	atomic_fetch_sub(&en->memory.queries, 1);
 	return ok ? q.out : NULL;
 }
 

@@ -29,6 +29,7 @@ struct exec_config {
 struct exec_engine *exec_engine_new(const struct exec_config *c);
 void exec_engine_free(struct exec_engine *en); /* no query may be running */
 unsigned exec_running(struct exec_engine *en); /* queries in exec_run() now */
+struct budget *exec_budget(struct exec_engine *en); /* the memory for queries, for what others keep of their rows */
 
 /* One tenant's entries. With several sources results gain __tenant_id__ and selectors may name it. */
 struct exec_source {

@@ -133,8 +133,9 @@ struct op_scan {
 	struct query *q;
 	const struct plan *plan;
 	const struct scan_task *task;
-	struct scan *scan;
-	struct arena keep; /* as long as the scan */
+	struct scan *scan;     /* one of the two is where rows come from */
+	struct follow *follow;
+	struct arena keep; /* as long as the scan, or until the follower forgets streams */
 	struct level *levels;
 	size_t n_levels;
 	struct op_local *locals;
@@ -191,6 +192,16 @@ static void close_levels(struct op_scan *s)
 	free(s->locals);
 }
 
+static struct op_scan *scan_new(struct query *q, const struct plan *p)
+{
+	struct op_scan *s = mem_zalloc(sizeof *s);
+	*s = (struct op_scan){.q = q, .plan = p};
+	arena_init(&s->keep, 0);
+	s->slots = mem_zalloc(BASE_SLOTS * sizeof *s->slots);
+	open_levels(s);
+	return s;
+}
+
 struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct scan_task *t, bool forward,
 			     enum scan_order order, struct err *e)
 {
@@ -210,11 +221,16 @@ struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct
 	};
 	struct scan *sc = scan_open(t->src->snap, &o, e);
 	if (!sc) return NULL;
-	struct op_scan *s = mem_zalloc(sizeof *s);
-	*s = (struct op_scan){.q = q, .plan = p, .task = t, .scan = sc};
-	arena_init(&s->keep, 0);
-	s->slots = mem_zalloc(BASE_SLOTS * sizeof *s->slots);
-	open_levels(s);
+	struct op_scan *s = scan_new(q, p);
+	s->task = t;
+	s->scan = sc;
+	return s;
+}
+
+struct op_scan *op_scan_follow(struct query *q, const struct plan *p, struct follow *f)
+{
+	struct op_scan *s = scan_new(q, p);
+	s->follow = f;
 	return s;
 }
 
@@ -222,9 +238,9 @@ void op_scan_close(struct op_scan *s)
 {
 	if (!s) return;
 	struct scan_stats st = {0};
-	scan_stats(s->scan, &st);
+	if (s->scan) scan_stats(s->scan, &st);
 	query_stats_add(s->q, &st, s->passed);
-	scan_close(s->scan);
+	if (s->scan) scan_close(s->scan);
 	close_levels(s);
 	free(s->slots);
 	free(s->streams);
@@ -337,13 +353,31 @@ static bool run_ops(struct op_scan *s, struct level *l, struct err *e)
 	return true;
 }
 
+static void forget_streams(struct op_scan *s)
+{
+	free(s->streams);
+	s->streams = NULL;
+	s->n_streams = s->cap_streams = 0;
+	arena_reset(&s->keep);
+}
+
+static bool next_batch(struct op_scan *s, struct scan_batch *in, struct err *e)
+{
+	struct follow_batch b;
+	if (s->scan) return scan_next(s->scan, in, e);
+	if (!follow_next(s->follow, &b)) return false;
+	if (b.forgot) forget_streams(s);
+	*in = b.rows;
+	return true;
+}
+
 static bool read_batch(struct op_scan *s, struct err *e)
 {
 	struct level *l = &s->levels[0];
 	struct scan_batch *in = &l->batch.in;
 	arena_reset(&l->arena);
 	memset(s->slots, 0, BASE_SLOTS * sizeof *s->slots);
-	if (!query_check(s->q, e) || !scan_next(s->scan, in, e)) return false;
+	if (!query_check(s->q, e) || !next_batch(s, in, e)) return false;
 	l->batch.n_rows = in->n;
 	l->batch.direct = is_direct(s, in);
 	if (l->batch.direct) return true;

@@ -28,6 +28,8 @@ struct op_scan;
 
 struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct scan_task *t, bool forward,
 			     enum scan_order order, struct err *e);
+/* The same over what a follower is told, which the scan borrows; where that has nothing now the batches end for now. */
+struct op_scan *op_scan_follow(struct query *q, const struct plan *p, struct follow *f);
 /* A batch whose selection are the rows that passed; it may be empty. A direct batch has no rows: all of the reader's
  * batch passed and its labels are the streams'. False: the end, or an error. */
 bool op_scan_next(struct op_scan *s, struct exec_batch **b, struct err *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* query: what the parts of the engine share while one query runs. Lives on exec_run()'s stack; fields marked so
- * are touched by several workers. */
+/* query: what the parts of the engine share while one query runs. Lives on exec_run()'s stack, or in a tail; fields
+ * marked so are touched by several workers. */
 #ifndef LARCH_SERVER_EXEC_QUERY_H
 #define LARCH_SERVER_EXEC_QUERY_H
 
@@ -35,6 +35,11 @@ struct query {
 	struct exec_stats stats;
 };
 
+/* in: as long as the query. */
+void query_init(struct query *q, struct exec_engine *en, const struct exec_query *in);
+void query_fini(struct query *q);
+/* Parses, checks the limits, compiles. */
+bool query_parse(struct query *q, struct err *e);
 /* Once per batch: is there reason to stop? False with the error. */
 bool query_check(struct query *q, struct err *e);
 /* Accounts for n more bytes held; what is left of them is given back when the query ends. */

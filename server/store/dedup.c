@@ -50,6 +50,13 @@ bool dedup_add(struct dedup *d, struct dedup_key k)
 	return true;
 }
 
+bool dedup_has(const struct dedup *d, struct dedup_key k)
+{
+	if (!d->n) return false;
+	const struct dedup_key *s = slot(d, k);
+	return s->lo || s->hi;
+}
+
 /* A table that one large group blew up is not swept for every small one after it. */
 void dedup_clear(struct dedup *d)
 {

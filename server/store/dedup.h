@@ -19,6 +19,7 @@ struct dedup {
 
 struct dedup_key dedup_key(struct str line, const struct labels *meta);
 bool dedup_add(struct dedup *d, struct dedup_key k); /* false: it was there */
+bool dedup_has(const struct dedup *d, struct dedup_key k);
 void dedup_clear(struct dedup *d);
 void dedup_free(struct dedup *d);
 

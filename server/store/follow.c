@@ -6,6 +6,7 @@
 
 #define FEED_BYTES   ((size_t)8 << 20) /* unread, per tenant */
 #define STREAM_BYTES ((size_t)1 << 20) /* of streams that a follower remembers; then it starts anew */
+#define RECENT       4096              /* entries back to which one that comes again is known, at least */
 
 struct feed_node {
 	struct feed_node *next;
@@ -55,6 +56,7 @@ struct follow {
 	struct arena arena; /* metadata of the node */
 	struct str *sets;   /* its metadata sets; NULL: not looked at */
 	const struct labels **decoded;
+	struct dedup recent, older;
 	int64_t ts[SCAN_ROWS];
 	struct str line[SCAN_ROWS];
 	uint32_t len[SCAN_ROWS];
@@ -200,6 +202,8 @@ void follow_close(struct follow *x)
 	if (last) feed_free(f);
 	mask_stream_fini(&x->hidden);
 	mask_free(x->mask);
+	dedup_free(&x->recent);
+	dedup_free(&x->older);
 	map_free(&x->streams);
 	arena_free(&x->keep);
 	arena_free(&x->arena);
@@ -318,7 +322,28 @@ static const struct labels *meta_of(struct follow *x, uint32_t set)
 	return *l;
 }
 
-/* The stream's next row that is to be shown, as row n of the batch. False: it has none. */
+/* Has this entry come a short while ago? Who gets no answer to a push sends it again. */
+static bool is_repeat(struct follow *x, size_t n)
+{
+	struct dedup_key k = dedup_key(x->line[n], x->meta[n]);
+	k.lo += x->stream->pub.hash * UINT64_C(0x9e3779b97f4a7c15);
+	k.hi += (uint64_t)x->ts[n] * UINT64_C(0x9e3779b97f4a7c15);
+	if (dedup_has(&x->older, k) || !dedup_add(&x->recent, k)) return true;
+	if (x->recent.n < RECENT) return false;
+	struct dedup swap = x->older;
+	x->older = x->recent;
+	x->recent = swap;
+	dedup_clear(&x->recent);
+	return false;
+}
+
+static bool is_hidden(struct follow *x, size_t n)
+{
+	enum mask_verdict v = mask_time(&x->hidden, x->ts[n]);
+	return v == MASK_HIDDEN || (v == MASK_BY_LINE && mask_hides(&x->hidden, x->ts[n], x->line[n], x->meta[n]));
+}
+
+/* The stream's next row that is to be told, as row n of the batch. False: it has none. */
 static bool next_row(struct follow *x, size_t n)
 {
 	struct record_row row;
@@ -329,9 +354,7 @@ static bool next_row(struct follow *x, size_t n)
 		x->line[n] = row.line;
 		x->len[n] = (uint32_t)row.line.n;
 		x->meta[n] = meta_of(x, row.set);
-		enum mask_verdict v = mask_time(&x->hidden, row.ts);
-		if (v == MASK_SHOWN) return true;
-		if (v == MASK_BY_LINE && !mask_hides(&x->hidden, row.ts, row.line, x->meta[n])) return true;
+		if (!is_hidden(x, n) && !is_repeat(x, n)) return true;
 	}
 	leave_stream(x);
 	return false;

@@ -99,7 +99,7 @@ void scan_close(struct scan *sc);
  *
  * Not by time but by arrival: whatever is pushed from follow_open() on comes once, late entries too, in the order in
  * which it became visible; what was there before is in the snapshot that is taken in the same moment. An entry that is
- * pushed again comes again. A follower that does not keep up loses pushes as a whole and learns how many
+ * pushed again comes again unless it was among the last few thousand. A follower that does not keep up loses pushes as a whole and learns how many
  * entries they had; it never slows ingest. One thread per follower. */
 struct follow;
 struct budget;
