@@ -430,6 +430,14 @@ bool regex_literals(const struct regex *re, void (*fn)(struct str lit, void *ud)
 	return true;
 }
 
+size_t regex_required(const struct regex *re, const struct str **v, bool *fold)
+{
+	bool literals = re->how == LITERALS;
+	*v = literals ? re->lits.v : re->need.v;
+	*fold = literals ? re->lits.fold : re->need.fold;
+	return literals ? re->lits.n : re->need.n;
+}
+
 /* ---- replacing ---- */
 
 /* A group number without leading zeros, or -1. */

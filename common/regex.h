@@ -42,6 +42,9 @@ struct str regex_source(const struct regex *re);
 /* If the pattern is equivalent to a set of whole literals (a|b|c, ab(c|d), [ab]; no icase), calls fn for
  * each and returns true; more than 128 literals count as not a set. For postings lookups. */
 bool regex_literals(const struct regex *re, void (*fn)(struct str lit, void *ud), void *ud);
+/* Literals of which every text that matches contains at least one; returns how many, 0: unknown. fold: in any case,
+ * where k and s may be other letters than ASCII's. Borrows from re. */
+size_t regex_required(const struct regex *re, const struct str **v, bool *fold);
 
 /* Go's Regexp.Expand: $1, ${1}, $name, ${name}, $$; appends. */
 void regex_expand(const struct regex *re, struct str tmpl, struct str s, const struct regex_span *spans,

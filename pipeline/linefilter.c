@@ -283,6 +283,38 @@ void linefilters_free(struct linefilters *g)
 
 struct str linefilters_needle(const struct linefilters *g) { return g->needle; }
 
+size_t linefilters_count(const struct linefilters *g) { return g->n; }
+
+static bool test_texts(const struct test *t, void (*fn)(void *ud, struct str text, bool fold), void *ud)
+{
+	struct str s;
+	const struct str *v = &s;
+	size_t n = 1;
+	bool fold = false;
+	switch (t->kind) {
+	case TEST_LITERAL:
+	case TEST_FOLDED: s = t->literal; break;
+	case TEST_LITERALS:
+		v = t->literals.v;
+		n = t->literals.n;
+		break;
+	case TEST_PATTERN: s = pattern_needle(t->pattern); break;
+	case TEST_REGEX: n = regex_required(t->regex, &v, &fold); break;
+	default: return false;
+	}
+	for (size_t i = 0; i < n; i++) fn(ud, v[i], fold);
+	return n > 0;
+}
+
+bool linefilters_texts(const struct linefilters *g, size_t i, void (*fn)(void *ud, struct str text, bool fold),
+		       void *ud)
+{
+	const struct chain *c = &g->v[i];
+	bool known = !c->negate;
+	for (size_t k = 0; k < c->n && known; k++) known = test_texts(&c->v[k], fn, ud);
+	return known;
+}
+
 /* ---- matching ---- */
 
 static bool holds(const struct test *t, struct str line)

@@ -55,5 +55,11 @@ bool linefilters_match(const struct linefilters *g, struct str line);
 /* A case-sensitive text that every passing line contains (the longest known); n == 0: none. For scanning
  * whole blocks before splitting them into lines. Borrows from g. */
 struct str linefilters_needle(const struct linefilters *g);
+/* Filter by filter (0 to linefilters_count): calls fn for texts of which every line that passes it contains at least
+ * one, `fold`: in any case as the regex engine folds, k and s beyond ASCII; other ASCII texts may differ in ASCII case.
+ * For asking an index. False: nothing is known, and what fn was told is void. Texts borrow from g. */
+size_t linefilters_count(const struct linefilters *g);
+bool linefilters_texts(const struct linefilters *g, size_t i, void (*fn)(void *ud, struct str text, bool fold),
+		       void *ud);
 
 #endif
