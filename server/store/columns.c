@@ -5,7 +5,7 @@ bool columns_ts(struct columns *c, uint32_t row, int64_t *ts, struct err *e)
 {
 	if (!c->times || row < c->times_first || row - c->times_first >= c->times->n) {
 		segment_release(c->seg, c->times);
-		c->times = segment_times(c->seg, c->ix, segment_granule_of(c->ix, row, &c->times_first), e);
+		c->times = segment_times(c->seg, c->blocks, segment_granule_of(c->blocks, row, &c->times_first), e);
 		if (!c->times) return false;
 	}
 	*ts = c->times->v[row - c->times_first];
@@ -16,7 +16,7 @@ static bool lens_at(struct columns *c, uint32_t row, struct err *e)
 {
 	if (c->lens && row >= c->lens_first && row - c->lens_first < c->lens->n) return true;
 	segment_release(c->seg, c->lens);
-	c->lens = segment_lens(c->seg, c->ix, segment_granule_of(c->ix, row, &c->lens_first), e);
+	c->lens = segment_lens(c->seg, c->blocks, segment_granule_of(c->blocks, row, &c->lens_first), e);
 	return c->lens != NULL;
 }
 
@@ -31,18 +31,18 @@ static bool lines_at(struct columns *c, uint32_t row, struct err *e)
 {
 	if (c->lines && row >= c->lines_first && row < c->lines_end) return true;
 	segment_release(c->seg, c->lines);
-	c->frame = segment_frame_of(c->ix, row);
-	const struct segment_frame *f = &c->ix->frames[c->frame];
+	c->frame = segment_frame_of(c->blocks, row);
+	const struct segment_frame *f = &c->blocks->frames[c->frame];
 	c->lines_first = f->first_row;
 	c->lines_end = f->first_row + f->rows;
-	c->lines = segment_lines(c->seg, c->ix, c->frame, e);
+	c->lines = segment_lines(c->seg, c->blocks, c->frame, e);
 	return c->lines != NULL;
 }
 
 bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e)
 {
 	if (!lines_at(c, row, e) || !lens_at(c, row, e)) return false;
-	const struct segment_frame *f = &c->ix->frames[c->frame];
+	const struct segment_frame *f = &c->blocks->frames[c->frame];
 	uint64_t pos = c->lens->pos[row - c->lens_first];
 	uint32_t len = c->lens->len[row - c->lens_first];
 	struct str raw = buf_view(&c->lines->raw);
@@ -57,8 +57,8 @@ const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e
 {
 	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
 		segment_release(c->seg, c->metas);
-		c->metas_granule = segment_granule_of(c->ix, row, &c->metas_first);
-		c->metas = segment_metas(c->seg, c->ix, c->metas_granule, e);
+		c->metas_granule = segment_granule_of(c->blocks, row, &c->metas_first);
+		c->metas = segment_metas(c->seg, c->blocks, c->metas_granule, e);
 		if (!c->metas) return NULL;
 	}
 	return c->metas->v[row - c->metas_first];
@@ -80,15 +80,29 @@ bool segment_view_open(struct segment_view *v, const struct segment *s, struct e
 {
 	v->seg = segment_new(s->objects, cache_new(0), str_c(s->name));
 	v->seg->size = s->size;
-	v->ix = segment_index(v->seg, e);
-	return v->ix != NULL;
+	v->root = segment_root(v->seg, e);
+	v->blocks = v->root ? segment_blocks(v->seg, v->root, e) : NULL;
+	return v->blocks != NULL;
+}
+
+bool segment_view_stream(struct segment_view *v, uint32_t i, struct segment_stream *st, struct err *e)
+{
+	if (!v->page || i < v->page->first || i - v->page->first >= v->page->n) {
+		segment_release(v->seg, v->page);
+		v->page = segment_page(v->seg, v->root, segment_page_of(v->root, i), e);
+		if (!v->page) return false;
+	}
+	*st = segment_stream_get(v->page, i);
+	return true;
 }
 
 void segment_view_close(struct segment_view *v)
 {
 	if (!v->seg) return;
 	struct cache *cache = v->seg->cache;
-	segment_release(v->seg, v->ix);
+	segment_release(v->seg, v->page);
+	segment_release(v->seg, v->blocks);
+	segment_release(v->seg, v->root);
 	segment_unref(v->seg);
 	cache_free(cache);
 	*v = (struct segment_view){0};

@@ -10,9 +10,9 @@
 
 #include "server/store/segment.h"
 
-struct columns { /* {.seg, .ix} is ready; both borrowed */
+struct columns { /* {.seg, .blocks} is ready; both borrowed */
 	struct segment *seg;
-	const struct segment_index *ix;
+	const struct segment_blocks *blocks;
 	struct segment_times *times;
 	struct segment_lens *lens;
 	struct segment_lines *lines;
@@ -29,10 +29,14 @@ void columns_release(struct columns *c);
 /* A segment past the shared cache: what is read is kept only while it is held. */
 struct segment_view {
 	struct segment *seg;
-	struct segment_index *ix;
+	struct segment_root *root;
+	struct segment_blocks *blocks;
+	struct segment_page *page; /* of the stream asked for last */
 };
 /* False: the index cannot be read; the view is to be closed all the same. */
 bool segment_view_open(struct segment_view *v, const struct segment *s, struct err *e);
+/* A stream by its number, in v->page until the next is asked for. */
+bool segment_view_stream(struct segment_view *v, uint32_t i, struct segment_stream *st, struct err *e);
 void segment_view_close(struct segment_view *v); /* {0} is closed */
 
 #endif

@@ -13,13 +13,13 @@
 struct input {
 	size_t number;
 	struct segment_view view;
-	const struct segment_index *ix; /* of the view */
 	struct columns cols;
 	uint32_t stream; /* the one that is next, or under way */
-	struct labels labels;
+	struct segment_stream st;
+	struct labels labels; /* its, borrowing from the view */
 	size_t cap_labels;
 	uint32_t row, end;
-	int64_t ts; /* of row */
+	int64_t ts;              /* of row */
 	struct mask_stream mask; /* of the stream under way */
 };
 
@@ -61,37 +61,37 @@ static bool input_open(struct merge *m, size_t i, const struct segment *s, struc
 	struct input *in = &m->in[i];
 	in->number = i;
 	bool ok = segment_view_open(&in->view, s, e);
-	in->ix = in->view.ix;
-	in->cols = (struct columns){.seg = in->view.seg, .ix = in->ix};
+	in->cols = (struct columns){.seg = in->view.seg, .blocks = in->view.blocks};
 	return ok;
 }
 
 static void input_close(struct input *in)
 {
 	mask_stream_fini(&in->mask);
-	if (in->ix) columns_release(&in->cols);
+	if (in->view.blocks) columns_release(&in->cols);
 	segment_view_close(&in->view);
 	free(in->labels.v);
 }
 
-static bool input_has_stream(const struct input *in) { return in->stream < in->ix->nstreams; }
-
-static void input_load_labels(struct input *in)
-{
-	if (!input_has_stream(in)) return;
-	struct segment_stream st = segment_stream_get(in->ix, in->stream);
-	if (st.npairs > in->cap_labels) {
-		in->cap_labels = 2 * (size_t)st.npairs;
-		in->labels.v = mem_realloc(in->labels.v, in->cap_labels * sizeof *in->labels.v);
-	}
-	in->labels.n = st.npairs;
-	segment_labels(in->ix, &st, in->labels.v);
-}
+static bool input_has_stream(const struct input *in) { return in->stream < in->view.root->nstreams; }
 
 static bool damaged(struct merge *m, const struct input *in, const struct err *e)
 {
 	if (e->code == ERR_CORRUPT) m->out->damaged = in->number;
 	return false;
+}
+
+static bool input_load_stream(struct merge *m, struct input *in, struct err *e)
+{
+	if (!input_has_stream(in)) return true;
+	if (!segment_view_stream(&in->view, in->stream, &in->st, e)) return damaged(m, in, e);
+	if (in->st.npairs > in->cap_labels) {
+		in->cap_labels = 2 * (size_t)in->st.npairs;
+		in->labels.v = mem_realloc(in->labels.v, in->cap_labels * sizeof *in->labels.v);
+	}
+	in->labels.n = in->st.npairs;
+	segment_labels(in->view.page, &in->st, in->labels.v);
+	return true;
 }
 
 static bool input_seek(struct merge *m, struct input *in, uint32_t row, struct err *e)
@@ -246,26 +246,26 @@ static bool merge_stream(struct merge *m, struct err *e)
 {
 	const struct input *first = m->members[0];
 	m->labels = &first->labels;
-	m->hash = segment_stream_get(first->ix, first->stream).hash;
+	m->hash = first->st.hash;
 	m->opened = false;
 	m->reason = 0;
 	m->keep_from = m->opts->keep_from ? m->opts->keep_from(m->opts->ud, m->labels, &m->reason) : INT64_MIN;
 	m->nparts = m->nmembers;
 	for (size_t i = 0; i < m->nmembers; i++) {
 		struct input *in = m->part[i] = m->members[i];
-		struct segment_stream st = segment_stream_get(in->ix, in->stream);
-		in->end = st.first_row + st.rows;
+		const struct segment_stream *st = &in->st;
+		in->end = st->first_row + st->rows;
 		mask_stream_fini(&in->mask);
 		if (m->opts->masks)
-			mask_stream_init(&in->mask, m->opts->masks[in->number], m->labels, st.min_ts, st.max_ts);
-		if (!input_seek(m, in, st.first_row, e)) return false;
+			mask_stream_init(&in->mask, m->opts->masks[in->number], m->labels, st->min_ts, st->max_ts);
+		if (!input_seek(m, in, st->first_row, e)) return false;
 	}
 	for (; m->nparts; drop_ended(m)) {
 		if (!merge_rows(m, e)) return false;
 	}
 	for (size_t i = 0; i < m->nmembers; i++) {
 		m->members[i]->stream++;
-		input_load_labels(m->members[i]);
+		if (!input_load_stream(m, m->members[i], e)) return false;
 	}
 	return true;
 }
@@ -283,9 +283,9 @@ static struct wal_range *covers(const struct merge *m, size_t *n)
 	struct wal_range *v = NULL;
 	size_t all = 0, cap = 0, k = 0;
 	for (size_t i = 0; i < m->n; i++) {
-		for (uint32_t c = 0; c < m->in[i].ix->ncovers; c++) {
+		for (uint32_t c = 0; c < m->in[i].view.root->ncovers; c++) {
 			MEM_GROW(v, all, cap);
-			v[all++] = m->in[i].ix->covers[c];
+			v[all++] = m->in[i].view.root->covers[c];
 		}
 	}
 	if (all) qsort(v, all, sizeof *v, by_range);
@@ -315,7 +315,7 @@ static bool run(struct merge *m, struct segment *const *in, struct err *e)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		if (!input_open(m, i, in[i], e)) return damaged(m, &m->in[i], e);
-		input_load_labels(&m->in[i]);
+		if (!input_load_stream(m, &m->in[i], e)) return false;
 	}
 	while (next_stream(m)) {
 		if (!merge_stream(m, e) || !step(m, ROW_COST, e)) return false;

@@ -4,7 +4,8 @@
  * For every matching stream a merger joins the cursors of the sources that have it. As long as one cursor's
  * timestamps come before all others', its rows go out in bulk; where several sources have the same timestamp, those
  * rows are gathered in arrival order and copies among them dropped. By time, mergers of all streams stand in a
- * heap; streams, cursors and windows are opened only when the order reaches them.
+ * heap; streams, cursors and windows are opened only when the order reaches them. A scan by time goes through its range
+ * in spans, few sources at first: who wants the newest lines opens the newest segments only.
  * "Key" is a timestamp in scan direction: backward, it is the complement. */
 #include "server/store/dedup.h"
 #include "server/store/source.h"
@@ -29,15 +30,21 @@ bool scan_poll(struct scan *sc)
 
 /* ---- opening ---- */
 
+/* First timestamp that the stream can have here, in scan direction. */
+static int64_t bound_of(const struct scan *sc, const struct source_stream *st)
+{
+	if (sc->o.forward) return st->min_ts > sc->o.from ? st->min_ts : sc->o.from;
+	return st->max_ts < sc->o.to ? st->max_ts : sc->o.to - 1;
+}
+
 struct opening {
 	struct scan *sc;
 	uint32_t *cand; /* by stream id: 1 + candidate */
-	size_t ncand_ids, cap_cands;
+	size_t ncand_ids;
 };
 
-static void add_part(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+static struct scan_candidate *candidate(struct opening *w, const struct snapshot_stream *rs)
 {
-	struct opening *w = ud;
 	struct scan *sc = w->sc;
 	if (rs->id >= w->ncand_ids) {
 		size_t n = 2 * ((size_t)rs->id + 32);
@@ -46,23 +53,43 @@ static void add_part(void *ud, struct source *src, uint32_t i, const struct snap
 		w->ncand_ids = n;
 	}
 	if (!w->cand[rs->id]) {
-		MEM_GROW(sc->cands, sc->ncands, w->cap_cands);
+		MEM_GROW(sc->cands, sc->ncands, sc->cap_cands);
 		sc->cands[sc->ncands++] = (struct scan_candidate){.rs = rs, .key = INT64_MAX};
 		w->cand[rs->id] = (uint32_t)sc->ncands;
 	}
-	struct scan_candidate *c = &sc->cands[w->cand[rs->id] - 1];
-	struct scan_part *p = arena_alloc(&sc->arena, sizeof *p);
-	struct head_view v = src->ops->view(src, i);
-	int64_t bound = sc->o.forward ? v.min_ts : v.max_ts;
-	if (sc->o.forward && bound < sc->o.from) bound = sc->o.from;
-	if (!sc->o.forward && bound >= sc->o.to) bound = sc->o.to - 1;
-	*p = (struct scan_part){.src = src, .stream = i, .bound = bound};
+	return &sc->cands[w->cand[rs->id] - 1];
+}
+
+static void add_part(void *ud, struct source *src, const struct source_stream *st, struct snapshot_stream *rs)
+{
+	struct opening *w = ud;
+	struct scan *sc = w->sc;
+	struct scan_candidate *c = candidate(w, rs);
+	int64_t key = key_of(sc, bound_of(sc, st));
+	MEM_GROW(sc->refs, sc->nrefs, sc->cap_refs);
+	sc->refs[sc->nrefs++] = (struct scan_ref){(uint32_t)(src - sc->snap->src), st->i, 0};
 	if (c->last)
-		c->last->next = p;
+		sc->refs[c->last - 1].next = (uint32_t)sc->nrefs;
 	else
-		c->first = p;
-	c->last = p;
-	if (key_of(sc, bound) < c->key) c->key = key_of(sc, bound);
+		c->first = (uint32_t)sc->nrefs;
+	c->last = (uint32_t)sc->nrefs;
+	c->nparts++;
+	if (key < c->key) c->key = key;
+}
+
+static void add_only(struct scan *sc)
+{
+	const struct snapshot_stream *rs = (const struct snapshot_stream *)sc->o.only;
+	struct opening w = {.sc = sc};
+	for (size_t i = 0; i < sc->nplaces; i++) {
+		const struct source_stream *st = &sc->places[i].st;
+		if (!source_stream_overlaps(st, sc->o.from, sc->o.to)) continue;
+		struct scan_candidate *c = candidate(&w, rs);
+		int64_t key = key_of(sc, bound_of(sc, st));
+		if (key < c->key) c->key = key;
+		c->nparts++;
+	}
+	free(w.cand);
 }
 
 static int by_key(const void *a, const void *b)
@@ -86,6 +113,84 @@ static uint32_t window_for(const struct scan *sc)
 	return sc->ncands <= 1024 ? 128 : 16;
 }
 
+/* The streams in [o.from, o.to). Nothing of what was open before is. */
+static void open_range(struct scan *sc)
+{
+	sc->ncands = sc->next_cand = sc->nrefs = 0;
+	if (sc->o.only) {
+		add_only(sc);
+	} else {
+		struct opening w = {.sc = sc};
+		snapshot_each(sc->snap, sc->o.matchers, sc->o.nmatchers, sc->o.from, sc->o.to, add_part, &w);
+		free(w.cand);
+	}
+	if (sc->o.order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
+	sc->window = window_for(sc);
+}
+
+/* ---- spans of a scan by time ---- */
+
+#define SPAN_SOURCES 1024 /* that one span begins with, at most */
+
+static int ascending(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Keys of the first row a source can have from sc->at on, and of its last. False: none. */
+static bool source_keys(const struct scan *sc, const struct source *src, int64_t *first, int64_t *last)
+{
+	*first = key_of(sc, sc->o.forward ? src->min_ts : src->max_ts);
+	*last = key_of(sc, sc->o.forward ? src->max_ts : src->min_ts);
+	if (*first < sc->at) *first = sc->at;
+	return *last >= sc->at && *first <= sc->last;
+}
+
+/* How many sources are open on both sides of a cut before `key`. */
+static size_t straddling(const struct scan *sc, int64_t key)
+{
+	size_t n = 0;
+	int64_t first, last;
+	for (size_t i = 0; i < sc->snap->nsrc; i++)
+		n += source_keys(sc, &sc->snap->src[i], &first, &last) && first < key && last >= key;
+	return n;
+}
+
+/* The last key of the next span: so that it begins with sc->span_sources sources or a few more, and few of them have
+ * to be opened again in the one behind it. */
+static int64_t span_end(const struct scan *sc)
+{
+	size_t n = 0;
+	int64_t end = sc->last, last, *first = mem_alloc((sc->snap->nsrc + 1) * sizeof *first);
+	for (size_t i = 0; i < sc->snap->nsrc; i++) n += source_keys(sc, &sc->snap->src[i], &first[n], &last);
+	if (n) qsort(first, n, sizeof *first, ascending);
+	for (size_t want = sc->span_sources; want < n; want *= 2) {
+		if (first[want] == sc->at || straddling(sc, first[want]) > want / 2) continue;
+		end = first[want] - 1;
+		break;
+	}
+	free(first);
+	return end;
+}
+
+/* Opens the next span that has streams; false: the range is through. */
+static bool next_span(struct scan *sc)
+{
+	while (!sc->at_end) {
+		int64_t end = span_end(sc), from = key_of(sc, sc->o.forward ? sc->at : end);
+		int64_t to = key_of(sc, sc->o.forward ? end : sc->at) + 1;
+		sc->at_end = end == sc->last;
+		if (!sc->at_end) sc->at = end + 1;
+		if (sc->span_sources < SPAN_SOURCES) sc->span_sources *= 2;
+		sc->o.from = from;
+		sc->o.to = to;
+		open_range(sc);
+		if (sc->ncands) return true;
+	}
+	return false;
+}
+
 struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err *e)
 {
 	(void)e; /* what cannot be read is left out and warned of */
@@ -94,15 +199,20 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	sc->o = *o;
 	sc->heap.less = merger_less;
 	sc->err = ERR_INIT;
-	arena_init(&sc->arena, 0);
 	arena_init(&sc->batch, 0);
-	struct opening w = {.sc = sc};
-	if (o->from < o->to) snapshot_each(s, o->matchers, o->nmatchers, o->only, o->from, o->to, add_part, &w);
-	free(w.cand);
-	if (o->order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
 	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
-	if (o->filters) sc->barren = mem_zalloc((s->nsrc + 1) * sizeof(uint64_t *));
-	sc->window = window_for(sc);
+	if (o->filters) {
+		sc->barren = mem_zalloc((s->nsrc + 1) * sizeof(uint64_t *));
+		sc->needles = segment_needles_new(o->filters);
+	}
+	sc->at_end = o->from >= o->to;
+	if (sc->at_end) return sc;
+	if (o->only)
+		sc->places = snapshot_places(s, (const struct snapshot_stream *)o->only, o->from, o->to, &sc->nplaces);
+	sc->at = key_of(sc, o->forward ? o->from : o->to - 1);
+	sc->last = key_of(sc, o->forward ? o->to - 1 : o->from);
+	sc->span_sources = 1;
+	if (o->order == SCAN_BY_STREAM) open_range(sc);
 	return sc;
 }
 
@@ -118,25 +228,24 @@ static void cursor_free(struct cursor *c)
 	free(c);
 }
 
-static void mask_part(const struct scan *sc, struct cursor *c)
+static void mask_part(const struct scan *sc, const struct scan_part *p)
 {
-	if (!source_is_masked(c->src, c->stream)) return;
-	struct head_view v = c->src->ops->view(c->src, c->stream);
-	int64_t from = v.min_ts > sc->o.from ? v.min_ts : sc->o.from;
-	int64_t last = v.max_ts < sc->o.to ? v.max_ts : sc->o.to - 1;
-	mask_stream_init(&c->mask, c->src->mask, &c->src->streams[c->stream]->pub.labels, from, last);
+	if (!source_is_masked(p->src, p->st.i)) return;
+	int64_t from = p->st.min_ts > sc->o.from ? p->st.min_ts : sc->o.from;
+	int64_t last = p->st.max_ts < sc->o.to ? p->st.max_ts : sc->o.to - 1;
+	mask_stream_init(&p->c->mask, p->src->mask, &p->rs->pub.labels, from, last);
 }
 
 static void part_start(struct scan *sc, struct scan_part *p)
 {
 	struct cursor *c = mem_zalloc(sizeof *c);
 	c->src = p->src;
-	c->stream = p->stream;
+	c->stream = p->st.i;
 	c->ts = mem_alloc(sc->window * sizeof *c->ts);
 	c->ref = mem_alloc(sc->window * sizeof *c->ref);
 	p->c = c;
-	mask_part(sc, c);
-	if (!c->mask.all) c->src->ops->start(sc, c);
+	mask_part(sc, p);
+	if (!c->mask.all) c->src->ops->start(sc, c, p);
 }
 
 /* Makes the next row available in the window; false: there is none. */
@@ -156,19 +265,37 @@ static bool part_ready(struct scan *sc, struct scan_part *p)
 
 /* ---- merging the sources of one stream ---- */
 
-static struct scan_merger *merger_new(const struct scan_candidate *cand, uint32_t order)
+static void merger_add(struct scan *sc, struct scan_merger *m, struct source *src, const struct source_stream *st)
 {
-	struct scan_merger *m = mem_zalloc(sizeof *m);
-	*m = (struct scan_merger){.rs = cand->rs, .order = order, .parts = cand->first, .key = cand->key};
+	m->parts[m->nparts++] = (struct scan_part){.rs = m->rs, .src = src, .st = *st, .bound = bound_of(sc, st)};
+}
+
+static struct scan_merger *merger_new(struct scan *sc, size_t number)
+{
+	const struct scan_candidate *cand = &sc->cands[number];
+	struct scan_merger *m = mem_zalloc(sizeof *m + cand->nparts * sizeof m->parts[0]);
+	m->rs = cand->rs;
+	m->order = (uint32_t)number;
+	m->key = cand->key;
+	for (size_t i = 0; i < sc->nplaces; i++) {
+		const struct snapshot_place *p = &sc->places[i];
+		if (source_stream_overlaps(&p->st, sc->o.from, sc->o.to)) merger_add(sc, m, p->src, &p->st);
+	}
+	for (uint32_t at = cand->first; at; at = sc->refs[at - 1].next) {
+		struct source *src = &sc->snap->src[sc->refs[at - 1].src];
+		struct source_stream st;
+		struct err e = ERR_INIT;
+		if (src->ops->get(src, sc->refs[at - 1].stream, &st, &e))
+			merger_add(sc, m, src, &st);
+		else
+			scan_damaged(sc, &e);
+	}
 	return m;
 }
 
 static void merger_free(struct scan_merger *m)
 {
-	for (struct scan_part *p = m->parts; p; p = p->next) {
-		cursor_free(p->c);
-		p->c = NULL;
-	}
+	for (uint32_t i = 0; i < m->nparts; i++) cursor_free(m->parts[i].c);
 	free(m->group);
 	free(m);
 }
@@ -181,7 +308,7 @@ static struct scan_part *merger_first(struct scan *sc, struct scan_merger *m, in
 	for (;;) {
 		struct scan_part *best = NULL;
 		*alone = true;
-		for (struct scan_part *p = m->parts; p; p = p->next) {
+		for (struct scan_part *p = m->parts; p < m->parts + m->nparts; p++) {
 			if (p->ended || (p->c && !part_ready(sc, p))) continue;
 			int64_t k = key_of(sc, p->c ? p->c->ts[p->c->at] : p->bound);
 			if (!best || k < *key || (k == *key && !p->c && best->c)) {
@@ -214,7 +341,7 @@ static void merger_gather(struct scan *sc, struct scan_merger *m, int64_t ts)
 	size_t kept = 0;
 	m->ngroup = m->group_at = 0;
 	m->group_ts = ts;
-	for (struct scan_part *p = m->parts; p; p = p->next) {
+	for (struct scan_part *p = m->parts; p < m->parts + m->nparts; p++) {
 		size_t first = m->ngroup;
 		if (!p->c && key_of(sc, p->bound) > key_of(sc, ts)) continue;
 		while (part_ready(sc, p) && p->c->ts[p->c->at] == ts) {
@@ -304,7 +431,7 @@ static void queue_by_stream(struct scan *sc)
 	while (sc->qn < sc->target && scan_poll(sc)) {
 		if (!sc->current) {
 			if (sc->next_cand == sc->ncands) return;
-			sc->current = merger_new(&sc->cands[sc->next_cand], (uint32_t)sc->next_cand);
+			sc->current = merger_new(sc, sc->next_cand);
 			sc->next_cand++;
 		}
 		if (merger_emit(sc, sc->current, INT64_MAX, true)) continue;
@@ -319,7 +446,7 @@ static void heap_admit(struct scan *sc)
 	while (sc->next_cand < sc->ncands) {
 		const struct scan_merger *top = heap_top(&sc->heap);
 		if (top && top->key < sc->cands[sc->next_cand].key) return;
-		heap_push(&sc->heap, merger_new(&sc->cands[sc->next_cand], (uint32_t)sc->next_cand));
+		heap_push(&sc->heap, merger_new(sc, sc->next_cand));
 		sc->next_cand++;
 	}
 }
@@ -350,7 +477,11 @@ static void queue_by_time(struct scan *sc)
 		bool through;
 		heap_admit(sc);
 		struct scan_merger *top = heap_top(&sc->heap);
-		if (!top) return;
+		if (!top) {
+			/* What is queued borrows from the span's cursors. */
+			if (sc->qn || !next_span(sc)) return;
+			continue;
+		}
 		int64_t limit = heap_limit(sc, top, &through);
 		if (merger_emit(sc, top, limit, through))
 			heap_fix_top(&sc->heap);
@@ -520,11 +651,13 @@ void scan_close(struct scan *sc)
 	for (struct scan_merger *m; (m = heap_pop(&sc->heap));) merger_free(m);
 	heap_free(&sc->heap);
 	free(sc->cands);
+	free(sc->refs);
+	free(sc->places);
+	segment_needles_free(sc->needles);
 	for (size_t i = 0; sc->barren && i < sc->snap->nsrc; i++) free(sc->barren[i]);
 	free(sc->barren);
 	dedup_free(&sc->seen);
 	buf_free(&sc->scratch);
-	arena_free(&sc->arena);
 	arena_free(&sc->batch);
 	free(sc);
 }

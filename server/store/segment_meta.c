@@ -40,7 +40,7 @@ static bool column_decode(struct str in, uint32_t rows, struct arena *a, struct 
 }
 
 /* Reads one column; its value bytes go to the arena `keep_in`, the rest to `a`. */
-static bool column_read(struct segment *s, const struct segment_index *ix, const struct segment_meta *m, uint32_t rows,
+static bool column_read(struct segment *s, const struct segment_blocks *b, const struct segment_meta *m, uint32_t rows,
 			struct arena *keep_in, struct arena *a, struct meta_column *c, struct err *e)
 {
 	struct buf stored = {0}, raw = {0};
@@ -56,7 +56,7 @@ static bool column_read(struct segment *s, const struct segment_index *ix, const
 			buf_str(&raw, in);
 		else
 			ok = false;
-		c->name = segment_symbol(ix, m->name);
+		c->name = segment_symbol(&b->names, m->name);
 		ok = ok && raw.n == n && column_decode(arena_str(keep_in, buf_view(&raw)), rows, a, c);
 		if (!ok) segment_corrupt(s, m->part.off, "metadata", e);
 	}
@@ -141,21 +141,21 @@ static void metas_free(struct cache_item *it)
 	free(it);
 }
 
-struct segment_metas *segment_metas(struct segment *s, const struct segment_index *ix, uint32_t granule, struct err *e)
+struct segment_metas *segment_metas(struct segment *s, const struct segment_blocks *b, uint32_t granule, struct err *e)
 {
 	struct segment_metas *m = segment_cached(s, SEGMENT_KIND_METAS, granule);
 	if (m) return m;
-	const struct segment_granule *g = &ix->granules[granule];
+	const struct segment_granule *g = &b->granules[granule];
 	struct arena scratch;
 	arena_init(&scratch, 0);
 	m = mem_zalloc(sizeof *m);
 	arena_init(&m->arena, 0);
-	m->n = segment_granule_rows(ix, granule);
+	m->n = segment_granule_rows(b, granule);
 	m->v = arena_alloc(&m->arena, m->n * sizeof *m->v);
 	struct meta_column *cols = arena_alloc(&scratch, (g->nmeta + 1) * sizeof *cols);
 	bool ok = true;
 	for (uint32_t i = 0; i < g->nmeta && ok; i++)
-		ok = column_read(s, ix, &ix->metas[g->first_meta + i], m->n, &m->arena, &scratch, &cols[i], e);
+		ok = column_read(s, b, &b->metas[g->first_meta + i], m->n, &m->arena, &scratch, &cols[i], e);
 	if (ok) metas_join(m, cols, g->nmeta, &scratch);
 	arena_free(&scratch);
 	if (ok) return segment_keep(s, SEGMENT_KIND_METAS, granule, &m->item, sizeof *m + m->arena.used, metas_free);

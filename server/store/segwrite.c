@@ -2,8 +2,9 @@
 #include "server/store/segwrite.h"
 
 #include "common/codec.h"
-#include "common/map.h"
 #include "server/store/pack.h"
+#include "server/store/segment_filter.h"
+#include "server/store/segwrite_index.h"
 
 #include <stdlib.h>
 
@@ -35,20 +36,21 @@ struct segwrite {
 	struct str tenant;
 	struct segwrite_result sum;
 
-	struct arena arena;
-	struct map symbols; /* text -> 1 + id */
-	struct str *symbol;
-	uint32_t nsymbols;
-	size_t cap_symbols;
+	struct segwrite_index index;
+	struct segment_stream stream; /* the open one */
+	struct labels labels;         /* its, in its arena */
+	struct arena stream_arena;
 
-	struct segment_stream *streams;
-	uint32_t *pairs; /* name, value, name, value… */
+	struct arena arena;
+	struct map name_ids; /* of metadata columns -> 1 + id */
+	struct str *names;
+	size_t nnames, cap_names;
 	struct segment_block *blocks;
 	struct segment_granule *granules;
 	struct segment_frame *frames;
 	struct segment_meta *metas;
-	size_t nstreams, cap_streams, npairs, cap_pairs, nblocks, cap_blocks, ngranules, cap_granules, nframes,
-		cap_frames, nmetas, cap_metas;
+	size_t nblocks, cap_blocks, ngranules, cap_granules, nframes, cap_frames, nmetas, cap_metas;
+	struct buf filters;
 
 	/* the open frame, granule and block */
 	struct buf frame, packed;
@@ -89,6 +91,8 @@ struct segwrite *segwrite_new(struct object_store *o, struct str name, struct st
 	w->sum.min_ts = INT64_MAX;
 	w->sum.max_ts = INT64_MIN;
 	arena_init(&w->arena, 0);
+	arena_init(&w->stream_arena, 0);
+	segwrite_index_init(&w->index, level);
 	struct buf head = {0};
 	buf_add(&head, segment_magic, 8);
 	buf_le32(&head, SEGMENT_VERSION);
@@ -100,15 +104,15 @@ struct segwrite *segwrite_new(struct object_store *o, struct str name, struct st
 	return NULL;
 }
 
-static uint32_t symbol(struct segwrite *w, struct str s)
+static uint32_t name_id(struct segwrite *w, struct str s)
 {
-	uintptr_t id = (uintptr_t)map_get(&w->symbols, s);
+	uintptr_t id = (uintptr_t)map_get(&w->name_ids, s);
 	if (!id) {
-		MEM_GROW(w->symbol, w->nsymbols, w->cap_symbols);
+		MEM_GROW(w->names, w->nnames, w->cap_names);
 		s = arena_str(&w->arena, s);
-		w->symbol[w->nsymbols] = s;
-		id = ++w->nsymbols;
-		map_put(&w->symbols, s, (void *)id);
+		w->names[w->nnames] = s;
+		id = ++w->nnames;
+		map_put(&w->name_ids, s, (void *)id);
 	}
 	return (uint32_t)id - 1;
 }
@@ -120,7 +124,7 @@ static uint32_t column_of(struct segwrite *w, struct str name)
 	uintptr_t id = (uintptr_t)map_get(&w->column_ids, name);
 	if (id) return (uint32_t)id - 1;
 	MEM_GROW(w->columns, w->ncolumns, w->cap_columns);
-	w->columns[w->ncolumns] = (struct column){.name = symbol(w, name)};
+	w->columns[w->ncolumns] = (struct column){.name = name_id(w, name)};
 	id = ++w->ncolumns;
 	map_put(&w->column_ids, name, (void *)id);
 	return (uint32_t)id - 1;
@@ -205,7 +209,7 @@ static bool column_part(struct segwrite *w, const struct column *c, struct err *
 		return false;
 	struct str part = str_from(buf_view(out), at);
 	MEM_GROW(w->metas, w->nmetas, w->cap_metas);
-	w->metas[w->nmetas++] = (struct segment_meta){c->name, {at, str_hash(part), (uint32_t)part.n}};
+	w->metas[w->nmetas++] = (struct segment_meta){c->name, {at, str_hash(part), (uint32_t)part.n, 0}};
 	return true;
 }
 
@@ -229,7 +233,7 @@ static bool metas_flush(struct segwrite *w, struct err *e)
 static struct segment_part part_of(struct buf *b, size_t from)
 {
 	struct str bytes = str_from(buf_view(b), from);
-	return (struct segment_part){from, str_hash(bytes), (uint32_t)bytes.n};
+	return (struct segment_part){from, str_hash(bytes), (uint32_t)bytes.n, 0};
 }
 
 static bool granule_flush(struct segwrite *w, struct err *e)
@@ -261,12 +265,15 @@ static bool frame_flush(struct segwrite *w, struct err *e)
 	if (w->frame_rows == 0) return true;
 	struct segment_frame f = {.first_row = (uint32_t)w->sum.rows - w->frame_rows,
 				  .rows = w->frame_rows,
-				  .raw = (uint32_t)w->frame.n,
 				  .pos = w->block_pos - w->frame.n};
 	buf_clear(&w->packed);
 	if (!codec_compress(CODEC_ZSTD, w->level, buf_view(&w->frame), &w->packed, e)) return false;
-	f.part = (struct segment_part){w->off, str_hash(buf_view(&w->packed)), (uint32_t)w->packed.n};
+	f.part = (struct segment_part){w->off, str_hash(buf_view(&w->packed)), (uint32_t)w->packed.n,
+				       (uint32_t)w->frame.n};
 	if (!emit(w, buf_view(&w->packed), e)) return false;
+	size_t at = w->filters.n;
+	if (w->level >= SEGWRITE_FILTERS) segment_filter_build(buf_view(&w->frame), &w->filters);
+	f.filter = part_of(&w->filters, at);
 	MEM_GROW(w->frames, w->nframes, w->cap_frames);
 	w->frames[w->nframes++] = f;
 	buf_clear(&w->frame);
@@ -307,21 +314,25 @@ static void block_open(struct segwrite *w)
 	w->block_pos = w->granule_pos = 0;
 }
 
+/* The open stream's figures are complete. */
+static bool stream_end(struct segwrite *w, struct err *e)
+{
+	const struct segment_stream *st = &w->stream;
+	if (st->rows == 0) return true;
+	w->sum.streams++;
+	if (st->min_ts < w->sum.min_ts) w->sum.min_ts = st->min_ts;
+	if (st->max_ts > w->sum.max_ts) w->sum.max_ts = st->max_ts;
+	return segwrite_index_add(&w->index, &w->labels, st, e);
+}
+
 bool segwrite_stream(struct segwrite *w, const struct labels *labels, uint64_t hash, struct err *e)
 {
+	if (!stream_end(w, e)) return false;
 	if (w->frame.n >= FRAME_CUT && !frame_flush(w, e)) return false;
-	MEM_GROW(w->streams, w->nstreams, w->cap_streams);
-	w->streams[w->nstreams++] = (struct segment_stream){.hash = hash,
-							    .min_ts = INT64_MAX,
-							    .max_ts = INT64_MIN,
-							    .first_row = (uint32_t)w->sum.rows,
-							    .first_pair = (uint32_t)(w->npairs / 2),
-							    .npairs = (uint32_t)labels->n};
-	for (size_t i = 0; i < labels->n; i++) {
-		MEM_GROW(w->pairs, w->npairs + 1, w->cap_pairs);
-		w->pairs[w->npairs++] = symbol(w, labels->v[i].name);
-		w->pairs[w->npairs++] = symbol(w, labels->v[i].value);
-	}
+	arena_reset(&w->stream_arena);
+	w->labels = labels_copy(&w->stream_arena, labels);
+	w->stream = (struct segment_stream){
+		.hash = hash, .min_ts = INT64_MAX, .max_ts = INT64_MIN, .first_row = (uint32_t)w->sum.rows};
 	return true;
 }
 
@@ -339,7 +350,7 @@ bool segwrite_row(struct segwrite *w, int64_t ts, struct str line, const struct 
 	w->frame_rows++;
 	w->block_rows++;
 	w->block_pos += line.n;
-	struct segment_stream *st = &w->streams[w->nstreams - 1];
+	struct segment_stream *st = &w->stream;
 	st->rows++;
 	st->bytes += line.n;
 	if (ts < st->min_ts) st->min_ts = ts;
@@ -358,148 +369,58 @@ static void put_part(struct buf *b, const struct segment_part *p)
 	buf_le64(b, p->sum);
 }
 
-static void put_symbols(struct segwrite *w, struct buf *b)
+static void put_granule(const struct segwrite *w, const struct segment_granule *g, struct buf *b)
 {
-	uint32_t end = 0;
-	buf_le32(b, w->nsymbols);
-	for (uint32_t i = 0; i < w->nsymbols; i++) buf_le32(b, end += (uint32_t)w->symbol[i].n);
-	for (uint32_t i = 0; i < w->nsymbols; i++) buf_str(b, w->symbol[i]);
-}
-
-static void put_streams(struct segwrite *w, struct buf *b)
-{
-	buf_le32(b, (uint32_t)(w->npairs / 2));
-	for (size_t i = 0; i < w->npairs; i++) buf_le32(b, w->pairs[i]);
-	buf_le32(b, (uint32_t)w->nstreams);
-	for (size_t i = 0; i < w->nstreams; i++) {
-		const struct segment_stream *s = &w->streams[i];
-		buf_le64(b, s->hash);
-		buf_le64(b, s->bytes);
-		buf_le64(b, (uint64_t)s->min_ts);
-		buf_le64(b, (uint64_t)s->max_ts);
-		buf_le32(b, s->first_row);
-		buf_le32(b, s->rows);
-		buf_le32(b, s->first_pair);
-		buf_le32(b, s->npairs);
+	buf_zigzag(b, g->min_ts);
+	buf_varint(b, (uint64_t)g->max_ts - (uint64_t)g->min_ts);
+	buf_varint(b, g->pos);
+	put_part(b, &g->ts);
+	put_part(b, &g->len);
+	buf_varint(b, g->nmeta);
+	for (uint32_t m = 0; m < g->nmeta; m++) {
+		buf_varint(b, w->metas[g->first_meta + m].name);
+		put_part(b, &w->metas[g->first_meta + m].part);
 	}
 }
 
-struct posting {
-	uint32_t name, value, stream;
-};
-
-static int posting_cmp(const void *a, const void *b)
+/* Filters stand together at offset `filters`. */
+static void put_frame(const struct segment_frame *f, uint64_t filters, struct buf *b)
 {
-	const struct posting *x = a, *y = b;
-	if (x->name != y->name) return x->name < y->name ? -1 : 1;
-	if (x->value != y->value) return x->value < y->value ? -1 : 1;
-	return (x->stream > y->stream) - (x->stream < y->stream);
+	buf_varint(b, f->rows);
+	buf_varint(b, f->part.raw);
+	put_part(b, &f->part);
+	buf_varint(b, f->filter.len);
+	if (f->filter.len == 0) return;
+	buf_varint(b, filters + f->filter.off);
+	buf_le64(b, f->filter.sum);
 }
 
-/* For each name: its values, each with the ascending streams that have it. */
-static void put_postings(struct segwrite *w, struct buf *b)
+static void put_blocks(const struct segwrite *w, uint64_t filters, struct buf *b)
 {
-	size_t n = 0, names = 0;
-	struct posting *v = mem_alloc((w->npairs / 2 + 1) * sizeof *v);
-	for (size_t i = 0; i < w->nstreams; i++) {
-		const uint32_t *p = w->pairs + 2 * (size_t)w->streams[i].first_pair;
-		for (uint32_t k = 0; k < w->streams[i].npairs; k++)
-			v[n++] = (struct posting){p[2 * k], p[2 * k + 1], (uint32_t)i};
-	}
-	qsort(v, n, sizeof *v, posting_cmp);
-	for (size_t i = 0; i < n; i++) names += i == 0 || v[i].name != v[i - 1].name;
-	buf_varint(b, names);
-	struct buf one = {0};
-	for (size_t i = 0; i < n;) {
-		size_t first = i, values = 0;
-		buf_clear(&one);
-		while (i < n && v[i].name == v[first].name) {
-			size_t from = i;
-			uint32_t before = 0;
-			while (i < n && v[i].name == v[first].name && v[i].value == v[from].value) i++;
-			buf_varint(&one, v[from].value);
-			buf_varint(&one, i - from);
-			for (size_t k = from; k < i; before = v[k++].stream) buf_varint(&one, v[k].stream - before);
-			values++;
-		}
-		buf_varint(b, v[first].name);
-		buf_varint(b, values);
-		buf_lpstr(b, buf_view(&one));
-	}
-	buf_free(&one);
-	free(v);
-}
-
-static void put_blocks(struct segwrite *w, struct buf *b)
-{
+	segwrite_put_texts(b, w->names, w->nnames);
 	buf_varint(b, w->nblocks);
 	for (size_t i = 0; i < w->nblocks; i++) {
 		const struct segment_block *k = &w->blocks[i];
 		buf_u8(b, k->encoding);
 		buf_varint(b, k->rows);
 		size_t end = i + 1 < w->nblocks ? w->blocks[i + 1].first_granule : w->ngranules;
-		for (size_t g = k->first_granule; g < end; g++) {
-			const struct segment_granule *s = &w->granules[g];
-			buf_zigzag(b, s->min_ts);
-			buf_varint(b, (uint64_t)s->max_ts - (uint64_t)s->min_ts);
-			buf_varint(b, s->pos);
-			put_part(b, &s->ts);
-			put_part(b, &s->len);
-			buf_varint(b, s->nmeta);
-			for (uint32_t m = 0; m < s->nmeta; m++) {
-				buf_varint(b, w->metas[s->first_meta + m].name);
-				put_part(b, &w->metas[s->first_meta + m].part);
-			}
-		}
+		for (size_t g = k->first_granule; g < end; g++) put_granule(w, &w->granules[g], b);
 		buf_varint(b, k->nframes);
-		for (uint32_t f = 0; f < k->nframes; f++) {
-			const struct segment_frame *s = &w->frames[k->first_frame + f];
-			buf_varint(b, s->rows);
-			buf_varint(b, s->raw);
-			put_part(b, &s->part);
-		}
+		for (uint32_t f = 0; f < k->nframes; f++) put_frame(&w->frames[k->first_frame + f], filters, b);
 	}
-}
-
-static void put_index(struct segwrite *w, const struct wal_range *covers, size_t ncovers, struct buf *b)
-{
-	buf_lpstr(b, w->tenant);
-	buf_le64(b, w->sum.rows);
-	buf_le64(b, w->sum.bytes);
-	buf_varint(b, ncovers);
-	for (size_t i = 0; i < ncovers; i++) {
-		buf_le64(b, covers[i].writer);
-		buf_le64(b, covers[i].lo);
-		buf_le64(b, covers[i].hi);
-	}
-	put_symbols(w, b);
-	put_streams(w, b);
-	struct buf postings = {0};
-	put_postings(w, &postings);
-	buf_lpstr(b, buf_view(&postings));
-	buf_free(&postings);
-	put_blocks(w, b);
 }
 
 static bool finish(struct segwrite *w, const struct wal_range *covers, size_t ncovers, struct err *e)
 {
-	if (!block_flush(w, e)) return false;
+	if (!stream_end(w, e) || !block_flush(w, e)) return false;
+	struct segwrite_root r = {w->tenant, w->sum.rows, w->sum.bytes, covers, ncovers, {0}};
 	struct buf raw = {0}, tail = {0};
-	put_index(w, covers, ncovers, &raw);
-	bool ok = raw.n <= SEGMENT_INDEX_MAX ||
-		  err_set(e, ERR_TOO_LARGE, "segment index of %zu bytes exceeds %u", raw.n, SEGMENT_INDEX_MAX);
-	ok = ok && codec_compress(CODEC_ZSTD, w->level, buf_view(&raw), &tail, e);
+	uint64_t filters = w->off;
+	bool ok = emit(w, buf_view(&w->filters), e) && segwrite_index_end(&w->index, e);
 	if (ok) {
-		struct str index = buf_view(&tail);
-		uint64_t sum = str_hash(index), stored = index.n;
-		buf_le64(&tail, w->off);
-		buf_le32(&tail, (uint32_t)stored);
-		buf_le32(&tail, (uint32_t)raw.n);
-		buf_le64(&tail, sum);
-		buf_le32(&tail, SEGMENT_VERSION);
-		buf_le32(&tail, (uint32_t)str_hash(str_from(buf_view(&tail), stored)));
-		buf_add(&tail, segment_end_magic, 8);
-		ok = emit(w, buf_view(&tail), e);
+		put_blocks(w, filters, &raw);
+		ok = segwrite_index_part(&w->index, buf_view(&raw), &r.blocks, e) &&
+		     segwrite_index_put(&w->index, &r, w->off, &tail, e) && emit(w, buf_view(&tail), e);
 	}
 	buf_free(&raw);
 	buf_free(&tail);
@@ -510,12 +431,13 @@ static void segwrite_free(struct segwrite *w)
 {
 	for (size_t i = 0; i < w->ncolumns; i++) column_free(&w->columns[i]);
 	map_free(&w->column_ids);
-	map_free(&w->symbols);
+	map_free(&w->name_ids);
+	segwrite_index_free(&w->index);
 	arena_free(&w->arena);
-	void *owned[] = {w->symbol, w->streams, w->pairs,   w->blocks,   w->granules,
-			 w->frames, w->metas,   w->columns, w->set_pairs};
+	arena_free(&w->stream_arena);
+	void *owned[] = {w->names, w->blocks, w->granules, w->frames, w->metas, w->columns, w->set_pairs};
 	for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
-	struct buf *bufs[] = {&w->frame, &w->packed, &w->ts_parts, &w->len_parts, &w->meta_parts};
+	struct buf *bufs[] = {&w->frame, &w->packed, &w->ts_parts, &w->len_parts, &w->meta_parts, &w->filters};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) buf_free(bufs[i]);
 	free(w);
 }
@@ -534,11 +456,6 @@ bool segwrite_finish(struct segwrite *w, const struct wal_range *covers, size_t 
 		return false;
 	}
 	w->sum.size = w->off;
-	w->sum.streams = w->nstreams;
-	for (size_t i = 0; i < w->nstreams; i++) {
-		if (w->streams[i].min_ts < w->sum.min_ts) w->sum.min_ts = w->streams[i].min_ts;
-		if (w->streams[i].max_ts > w->sum.max_ts) w->sum.max_ts = w->streams[i].max_ts;
-	}
 	*out = w->sum;
 	bool ok = w->ops->commit(w->up, true, e);
 	segwrite_free(w);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* segwrite: makes one segment out of rows that come sorted by (stream, timestamp, arrival), without copies.
  *
- * Memory: one frame of lines, the columns of one block and the index; the object grows as frames fill.
+ * Memory: one frame of lines, the columns of one block, filters (at most 32 KiB a frame) and the index
+ * (segwrite_index.h); the object grows as frames fill. A stream without rows is left out.
  * The caller's thread. After an error only segwrite_abort() may follow. */
 #ifndef LARCH_SERVER_STORE_SEGWRITE_H
 #define LARCH_SERVER_STORE_SEGWRITE_H
@@ -15,7 +16,9 @@ struct segwrite_result {
 	int64_t min_ts, max_ts;
 };
 
-/* level: zstd's. */
+/* level: zstd's. From SEGWRITE_FILTERS on, frames get filters: a flush writes once and soon compaction writes again,
+ * and filters would cost it a tenth of its time. */
+#define SEGWRITE_FILTERS 2
 struct segwrite *segwrite_new(struct object_store *o, struct str name, struct str tenant, int level, struct err *e);
 /* The rows that follow are of this stream. Each stream once, in labels_cmp order. Labels are copied. */
 bool segwrite_stream(struct segwrite *w, const struct labels *labels, uint64_t hash, struct err *e);

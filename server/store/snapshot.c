@@ -32,7 +32,7 @@ void snapshot_pin(struct snapshot *s, struct tenant *t)
 		s->src[s->nsrc++] = (struct source){.ops = &source_head_ops,
 						    .head = head_ref(h),
 						    .views = capture(h),
-						    .nviews = h->streams.n,
+						    .nstreams = h->streams.n,
 						    .min_ts = h->min_ts,
 						    .max_ts = h->max_ts,
 						    .floor = h->floor};
@@ -63,20 +63,25 @@ struct snapshot *snapshot_take(struct store *st, struct str tenant)
 	return s;
 }
 
+static void index_free(struct source *src)
+{
+	mask_free(src->mask);
+	free(src->masked);
+	free(src->ids);
+}
+
 void snapshot_free(struct snapshot *s)
 {
 	if (!s) return;
 	for (size_t i = 0; i < s->nsrc; i++) {
 		struct source *src = &s->src[i];
 		src->ops->unload(src);
-		mask_free(src->mask);
-		free(src->masked);
-		free(src->streams);
-		free(src->by_hash);
+		index_free(src);
 	}
 	deletes_unref(s->deletes);
 	free(s->src);
 	free(s->table);
+	free(s->streams);
 	arena_free(&s->arena);
 	pthread_mutex_destroy(&s->mu);
 	free(s);
@@ -125,123 +130,164 @@ static void table_grow(struct snapshot *s)
 	free(old);
 }
 
-static struct snapshot_stream *resolve(struct snapshot *s, struct source *src, uint32_t i)
+static struct snapshot_stream *resolve(struct snapshot *s, struct source *src, const struct source_stream *st)
 {
-	if (src->streams[i]) return src->streams[i];
+	if (src->ids[st->i]) return s->streams[src->ids[st->i] - 1];
 	struct arena scratch;
 	arena_init(&scratch, 0);
-	struct labels l = src->ops->labels(src, i, &scratch);
-	uint64_t hash = src->ops->hash(src, i);
+	struct labels l = src->ops->labels(st, &scratch);
 	if (s->nstreams >= s->ntable) table_grow(s);
-	struct snapshot_stream **at = &s->table[hash & (s->ntable - 1)], *r = *at;
-	while (r && (r->pub.hash != hash || !labels_eq(&r->pub.labels, &l))) r = r->chain;
+	struct snapshot_stream **at = &s->table[st->hash & (s->ntable - 1)], *r = *at;
+	while (r && (r->pub.hash != st->hash || !labels_eq(&r->pub.labels, &l))) r = r->chain;
 	if (!r) {
-		r = arena_alloc(&s->arena, sizeof *r);
-		*r = (struct snapshot_stream){{labels_copy(&s->arena, &l), hash}, (uint32_t)s->nstreams++, *at};
+		r = arena_zalloc(&s->arena, sizeof *r);
+		r->pub = (struct reader_stream){labels_copy(&s->arena, &l), st->hash};
+		r->id = (uint32_t)s->nstreams;
+		r->chain = *at;
 		*at = r;
+		MEM_GROW(s->streams, s->nstreams, s->cap_streams);
+		s->streams[s->nstreams++] = r;
 	}
 	arena_free(&scratch);
-	return src->streams[i] = r;
+	src->ids[st->i] = r->id + 1;
+	return r;
+}
+
+/* ---- what matches ---- */
+
+static bool damaged(struct snapshot *s, struct source *src, const struct err *e)
+{
+	pthread_mutex_lock(&s->mu);
+	if (!src->damaged) add_warning(s, e);
+	src->damaged = true;
+	pthread_mutex_unlock(&s->mu);
+	return false;
 }
 
 /* Finds the requests that hide rows here, and the streams that they take. */
-static void source_mask(struct snapshot *s, struct source *src)
+static bool source_mask(const struct snapshot *s, struct source *src, struct err *e)
 {
-	size_t words = (size_t)src->ops->streams(src) / 64 + 1;
+	size_t words = (size_t)src->nstreams / 64 + 1;
+	bool ok = true;
 	src->mask = mask_new(s->deletes, src->floor, UINT64_MAX, src->min_ts, src->max_ts);
-	if (!src->mask) return;
+	if (!src->mask) return true;
 	src->masked = mem_zalloc(words * sizeof *src->masked);
 	uint64_t *bits = mem_alloc(words * sizeof *bits);
-	for (size_t k = 0; k < src->mask->n; k++) {
+	for (size_t k = 0; k < src->mask->n && ok; k++) {
 		const struct selector *sel = src->mask->v[k].query->selector;
 		memset(bits, 0, words * sizeof *bits);
-		src->ops->match(src, sel->v, sel->n, bits);
+		ok = src->ops->match(src, sel->v, sel->n, bits, e);
 		for (size_t w = 0; w < words; w++) src->masked[w] |= bits[w];
 	}
 	free(bits);
+	return ok;
 }
 
+/* Learns how many streams the source has, and which of them have hidden rows. */
 static bool source_load(struct snapshot *s, struct source *src)
 {
 	struct err e = ERR_INIT;
-	if (src->loaded) return src->streams != NULL;
-	src->loaded = true;
-	if (!src->ops->load(src, &e)) {
-		add_warning(s, &e);
-		return false;
-	}
-	src->streams = mem_zalloc(((size_t)src->ops->streams(src) + 1) * sizeof(struct snapshot_stream *));
-	source_mask(s, src);
-	return true;
-}
-
-/* The source's number of a stream, or UINT32_MAX. */
-static uint32_t find_stream(struct snapshot *s, struct source *src, const struct reader_stream *st)
-{
-	uint32_t n = src->ops->streams(src);
-	if (!src->by_hash) {
-		size_t cap = 16;
-		while (cap < 2 * (size_t)n) cap *= 2;
-		src->by_hash = mem_zalloc(cap * sizeof *src->by_hash);
-		src->by_hash_cap = cap;
-		for (uint32_t i = 0; i < n; i++) {
-			size_t h = src->ops->hash(src, i) & (cap - 1);
-			while (src->by_hash[h]) h = (h + 1) & (cap - 1);
-			src->by_hash[h] = i + 1;
+	pthread_mutex_lock(&s->mu);
+	bool loaded = src->loaded;
+	struct source look = *src;
+	pthread_mutex_unlock(&s->mu);
+	if (loaded) return true;
+	bool ok = look.ops->load(&look, &e) && source_mask(s, &look, &e);
+	if (ok) {
+		look.ids = mem_zalloc(((size_t)look.nstreams + 1) * sizeof *look.ids);
+		pthread_mutex_lock(&s->mu);
+		if (!src->loaded) {
+			look.loaded = true;
+			look.damaged = src->damaged;
+			*src = look;
+			look.mask = NULL;
+			look.masked = NULL;
+			look.ids = NULL;
 		}
+		pthread_mutex_unlock(&s->mu);
 	}
-	for (size_t h = st->hash & (src->by_hash_cap - 1); src->by_hash[h]; h = (h + 1) & (src->by_hash_cap - 1)) {
-		uint32_t i = src->by_hash[h] - 1;
-		if (src->ops->hash(src, i) == st->hash && &resolve(s, src, i)->pub == st) return i;
-	}
-	return UINT32_MAX;
+	index_free(&look);
+	return ok || damaged(s, src, &e);
 }
 
-static bool in_range(const struct source *src, uint32_t i, int64_t from, int64_t to)
+struct each {
+	struct snapshot *s;
+	struct source *src;
+	snapshot_each_fn *fn;
+	void *ud;
+};
+
+static void each_some(void *ud, const struct source_stream *v, size_t n)
 {
-	struct head_view v = src->ops->view(src, i);
-	return v.n && v.max_ts >= from && v.min_ts < to;
+	struct each *w = ud;
+	pthread_mutex_lock(&w->s->mu);
+	for (size_t i = 0; i < n; i++) w->fn(w->ud, w->src, &v[i], resolve(w->s, w->src, &v[i]));
+	pthread_mutex_unlock(&w->s->mu);
 }
 
-static void each_matching(struct snapshot *s, struct source *src, const struct matcher *m, size_t nm, int64_t from,
-			  int64_t to, snapshot_each_fn *fn, void *ud)
+void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, int64_t from, int64_t to,
+		   snapshot_each_fn *fn, void *ud)
 {
-	uint32_t n = src->ops->streams(src);
-	size_t words = ((size_t)n + 63) / 64;
-	uint64_t *bits = mem_zalloc((words + 1) * sizeof *bits);
-	src->ops->match(src, m, nm, bits);
-	for (size_t w = 0; w < words; w++) {
-		for (uint64_t left = bits[w]; left; left &= left - 1) {
-			uint32_t i = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(left));
-			if (in_range(src, i, from, to)) fn(ud, src, i, resolve(s, src, i));
-		}
+	uint64_t *bits = NULL;
+	for (size_t k = 0; k < s->nsrc; k++) {
+		struct each w = {s, &s->src[k], fn, ud};
+		struct err e = ERR_INIT;
+		if (!source_overlaps(w.src, from, to) || !source_load(s, w.src)) continue;
+		size_t words = ((size_t)w.src->nstreams + 63) / 64;
+		bits = mem_realloc(bits, (words + 1) * sizeof *bits);
+		memset(bits, 0, words * sizeof *bits);
+		if (!w.src->ops->match(w.src, m, nm, bits, &e) ||
+		    !w.src->ops->each(w.src, bits, from, to, each_some, &w, &e))
+			damaged(s, w.src, &e);
 	}
 	free(bits);
 }
 
-void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, const struct reader_stream *only,
-		   int64_t from, int64_t to, snapshot_each_fn *fn, void *ud)
+/* ---- where a stream is ---- */
+
+static struct snapshot_place *known_places(struct snapshot *s, const struct snapshot_stream *rs, int64_t from,
+					   int64_t to, size_t *n)
 {
+	struct snapshot_place *v = NULL;
 	pthread_mutex_lock(&s->mu);
-	for (size_t k = 0; k < s->nsrc; k++) {
-		struct source *src = &s->src[k];
-		if (src->max_ts < from || src->min_ts >= to || !source_load(s, src)) continue;
-		if (!only) {
-			each_matching(s, src, m, nm, from, to, fn, ud);
-			continue;
-		}
-		uint32_t i = find_stream(s, src, only);
-		if (i != UINT32_MAX && in_range(src, i, from, to)) fn(ud, src, i, src->streams[i]);
+	if (rs->places && rs->known_from <= from && rs->known_to >= to) {
+		*n = rs->nplaces;
+		v = mem_alloc((*n + 1) * sizeof *v);
+		memcpy(v, rs->places, *n * sizeof *v);
 	}
 	pthread_mutex_unlock(&s->mu);
+	return v;
+}
+
+struct snapshot_place *snapshot_places(struct snapshot *s, const struct snapshot_stream *rs, int64_t from, int64_t to,
+				       size_t *n)
+{
+	struct snapshot_place *v = known_places(s, rs, from, to, n);
+	if (v) return v;
+	size_t cap = 0;
+	*n = 0;
+	for (size_t k = 0; k < s->nsrc; k++) {
+		struct source *src = &s->src[k];
+		struct source_stream st;
+		struct err e = ERR_INIT;
+		if (!source_overlaps(src, from, to) || !source_load(s, src)) continue;
+		if (!src->ops->find(src, &rs->pub, &st, &e)) {
+			damaged(s, src, &e);
+			continue;
+		}
+		if (st.i == UINT32_MAX || !source_stream_overlaps(&st, from, to)) continue;
+		MEM_GROW(v, *n, cap);
+		v[(*n)++] = (struct snapshot_place){src, st};
+	}
+	return v;
 }
 
 /* ---- streams and stats ---- */
 
-struct stream_set {
+struct stream_set {     /* in the order they were met */
 	uint64_t *seen; /* by stream id */
 	size_t words;
-	const struct snapshot_stream **v;
+	struct snapshot_stream **v;
 	size_t n, cap;
 };
 
@@ -250,7 +296,7 @@ static bool set_has(const struct stream_set *c, const struct snapshot_stream *rs
 	return rs->id / 64 < c->words && c->seen[rs->id / 64] >> (rs->id % 64) & 1;
 }
 
-static void set_add(struct stream_set *c, const struct snapshot_stream *rs)
+static void set_add(struct stream_set *c, struct snapshot_stream *rs)
 {
 	if (set_has(c, rs)) return;
 	if (rs->id / 64 >= c->words) {
@@ -270,15 +316,60 @@ static void set_free(struct stream_set *c)
 	free(c->v);
 }
 
-/* Streams that have entries, and those of whose entries delete requests may hide all. */
-struct collect {
-	struct stream_set sure, masked;
+struct found {
+	struct snapshot_stream *rs;
+	struct snapshot_place place;
 };
 
-static void collect_stream(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+/* Streams that have entries, those of whose entries delete requests may hide all, and where they are, as long as these
+ * places are few. */
+struct collect {
+	struct stream_set sure, masked;
+	struct found *found;
+	size_t nfound, cap_found;
+};
+
+#define PLACES_MAX 65536 /* that one pass over the streams remembers */
+
+static void collect_stream(struct collect *c, const struct source *src, uint32_t i, struct snapshot_stream *rs)
+{
+	set_add(source_is_masked(src, i) ? &c->masked : &c->sure, rs);
+}
+
+static void collect_place(void *ud, struct source *src, const struct source_stream *st, struct snapshot_stream *rs)
 {
 	struct collect *c = ud;
-	set_add(source_is_masked(src, i) ? &c->masked : &c->sure, rs);
+	collect_stream(c, src, st->i, rs);
+	if (c->nfound > PLACES_MAX) return;
+	MEM_GROW(c->found, c->nfound, c->cap_found);
+	c->found[c->nfound] = (struct found){rs, {src, *st}};
+	c->found[c->nfound++].place.st.at = NULL;
+}
+
+static int by_stream(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	if (x->rs->id != y->rs->id) return x->rs->id < y->rs->id ? -1 : 1;
+	return (x->place.src > y->place.src) - (x->place.src < y->place.src);
+}
+
+/* Scans of the single streams follow, mostly: they need not look for them again. */
+static void remember_places(struct snapshot *s, struct collect *c, int64_t from, int64_t to)
+{
+	if (c->nfound == 0 || c->nfound > PLACES_MAX) return;
+	qsort(c->found, c->nfound, sizeof *c->found, by_stream);
+	pthread_mutex_lock(&s->mu);
+	for (size_t i = 0, k; i < c->nfound; i = k) {
+		struct snapshot_stream *rs = c->found[i].rs;
+		for (k = i + 1; k < c->nfound && c->found[k].rs == rs;) k++;
+		if (rs->places && rs->known_from <= from && rs->known_to >= to) continue;
+		rs->places = arena_alloc(&s->arena, (k - i) * sizeof *rs->places);
+		rs->nplaces = k - i;
+		for (size_t p = i; p < k; p++) rs->places[p - i] = c->found[p].place;
+		rs->known_from = from;
+		rs->known_to = to;
+	}
+	pthread_mutex_unlock(&s->mu);
 }
 
 /* Has the stream an entry in [from, to) that is not hidden? */
@@ -307,6 +398,7 @@ static size_t report_streams(struct snapshot *s, struct collect *c, int64_t from
 	}
 	set_free(&c->sure);
 	set_free(&c->masked);
+	free(c->found);
 	return n;
 }
 
@@ -315,7 +407,8 @@ bool snapshot_streams(struct snapshot *s, const struct matcher *m, size_t nm, in
 {
 	struct collect c = {0};
 	/* a damaged source is left out and warned of */
-	snapshot_each(s, m, nm, NULL, from, to, collect_stream, &c);
+	snapshot_each(s, m, nm, from, to, collect_place, &c);
+	remember_places(s, &c, from, to);
 	report_streams(s, &c, from, to, fn, ud, e);
 	return e->code == ERR_NONE;
 }
@@ -340,15 +433,14 @@ struct stats {
 	bool partial; /* some stream crosses an end of the range in some source, or has hidden rows */
 };
 
-static void add_stats(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs)
+static void add_stats(void *ud, struct source *src, const struct source_stream *st, struct snapshot_stream *rs)
 {
 	struct stats *c = ud;
-	struct head_view v = src->ops->view(src, i);
-	collect_stream(&c->streams, src, i, rs);
-	c->out->chunks += src->seg ? 1 + (v.n - 1) / SEGMENT_BLOCK : 1;
-	c->out->entries += v.n;
-	c->out->bytes += v.bytes;
-	if (v.min_ts < c->from || v.max_ts >= c->to || source_is_masked(src, i)) c->partial = true;
+	collect_stream(&c->streams, src, st->i, rs);
+	c->out->chunks += src->seg ? 1 + (st->rows - 1) / SEGMENT_BLOCK : 1;
+	c->out->entries += st->rows;
+	c->out->bytes += st->bytes;
+	if (st->min_ts < c->from || st->max_ts >= c->to || source_is_masked(src, st->i)) c->partial = true;
 }
 
 static bool count_stream(void *ud, const struct reader_stream *st)
@@ -363,7 +455,7 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 {
 	struct stats c = {.out = out, .from = from, .to = to};
 	*out = (struct reader_stats){0};
-	snapshot_each(s, m, nm, NULL, from, to, add_stats, &c);
+	snapshot_each(s, m, nm, from, to, add_stats, &c);
 	out->streams = report_streams(s, &c.streams, from, to, count_stream, NULL, e);
 	bool ok = e->code == ERR_NONE;
 	if (ok && c.partial) {

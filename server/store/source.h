@@ -12,26 +12,53 @@
 #include "server/store/dedup.h"
 #include "server/store/mask.h"
 #include "server/store/reader.h"
+#include "server/store/segment_filter.h"
 #include "server/store/tenant.h"
+
+/* A stream in one source. */
+struct source_stream {
+	uint32_t i; /* its number there */
+	uint32_t first_row, rows;
+	uint64_t hash, bytes;
+	int64_t min_ts, max_ts;
+	const void *at; /* where the source has its labels; valid during the call that hands it out */
+};
+
+struct snapshot_place {
+	struct source *src;
+	struct source_stream st;
+};
 
 struct snapshot_stream {
 	struct reader_stream pub; /* first: callers hold pointers to it */
 	uint32_t id;              /* 0, 1, … in the snapshot */
 	struct snapshot_stream *chain;
+	/* Where it is, as far as entries in [known_from, known_to) go; sources in arrival order. */
+	int64_t known_from, known_to;
+	struct snapshot_place *places;
+	size_t nplaces;
 };
 
 struct source;
 struct cursor;
+struct scan_part;
 
+/* Streams of a source, ascending. */
+typedef void source_each_fn(void *ud, const struct source_stream *v, size_t n);
+
+/* What reads an index fails where it is damaged. */
 struct source_ops {
-	/* Makes the index available. False: it is damaged; the source has no streams then. */
-	bool (*load)(struct source *src, struct err *e);
-	uint32_t (*streams)(const struct source *src);
-	uint64_t (*hash)(const struct source *src, uint32_t i);
-	struct labels (*labels)(const struct source *src, uint32_t i, struct arena *a);
-	struct head_view (*view)(const struct source *src, uint32_t i);
-	void (*match)(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits);
-	void (*start)(struct scan *sc, struct cursor *c);
+	bool (*load)(struct source *src, struct err *e); /* sets src->nstreams */
+	/* Sets bits of the streams that match; there are (nstreams + 63) / 64 zeroed words. */
+	bool (*match)(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits, struct err *e);
+	/* Calls fn, some at a time, with those streams of bits that may have entries in [from, to). */
+	bool (*each)(const struct source *src, const uint64_t *bits, int64_t from, int64_t to, source_each_fn *fn,
+		     void *ud, struct err *e);
+	bool (*get)(const struct source *src, uint32_t i, struct source_stream *st, struct err *e);
+	/* The stream with these labels; i is UINT32_MAX where there is none. */
+	bool (*find)(const struct source *src, const struct reader_stream *rs, struct source_stream *st, struct err *e);
+	struct labels (*labels)(const struct source_stream *st, struct arena *a);
+	void (*start)(struct scan *sc, struct cursor *c, const struct scan_part *p);
 	void (*fill)(struct scan *sc, struct cursor *c); /* the next window; n == 0: the end */
 	/* Puts line, length and metadata (as the scan wants) of batch rows at[0..n) in their places; returns how many
 	 * it did before the batch held too much. Rows that cannot be read are marked in scan.lost. */
@@ -44,21 +71,19 @@ struct source_ops {
 
 extern const struct source_ops source_head_ops, source_segment_ops;
 
+/* A segment's index is not kept: what a query needs of it is read where it needs it, through the cache. */
 struct source {
 	const struct source_ops *ops;
 	struct head *head;
 	struct head_view *views; /* what of the head belongs to the snapshot */
-	uint32_t nviews;
 	struct segment *seg;
-	struct segment_index *ix;
 	int64_t min_ts, max_ts;
 	uint64_t floor; /* delete requests up to this number hide nothing in it */
-	bool loaded;
-	struct mask *mask;                /* what the others hide, or NULL; once loaded */
-	uint64_t *masked;                 /* bits of the streams that have hidden rows, perhaps */
-	struct snapshot_stream **streams; /* by the source's stream number; NULL until resolved */
-	uint32_t *by_hash;                /* stream numbers + 1, open addressing; built when first looked up */
-	size_t by_hash_cap;
+	bool loaded, damaged;
+	uint32_t nstreams;
+	struct mask *mask; /* what the others hide, or NULL; once loaded */
+	uint64_t *masked;  /* bits of the streams that have hidden rows, perhaps */
+	uint32_t *ids;     /* by the source's stream number: 1 + id in the snapshot; 0: not resolved */
 };
 
 struct cursor {
@@ -74,6 +99,7 @@ struct cursor {
 	struct head_rows rows;
 	size_t pos;
 	/* segment: rows [lo, hi) are in the time range and not yet walked */
+	struct segment_blocks *blocks;
 	uint32_t lo, hi, granule_first, lens_first, frame, nhits, hit;
 	size_t cap_hits;
 	uint32_t *hits;
@@ -99,48 +125,63 @@ struct scan_group_row {
 
 /* A stream in one source. */
 struct scan_part {
+	const struct snapshot_stream *rs;
 	struct source *src;
-	uint32_t stream;
+	struct source_stream st;
 	bool ended;
-	int64_t bound;     /* first timestamp it can have, in scan direction */
-	struct cursor *c;  /* once the order has reached the bound, until it ends */
-	struct scan_part *next;
+	int64_t bound;    /* first timestamp it can have, in scan direction */
+	struct cursor *c; /* once the order has reached the bound, until it ends */
 };
 
 /* One stream's parts merged. */
 struct scan_merger {
 	const struct snapshot_stream *rs;
 	uint32_t order;
-	struct scan_part *parts;      /* in arrival order of their sources */
 	int64_t key;                  /* of its next row, in scan direction */
 	struct scan_group_row *group; /* rows of one timestamp from several sources, to be yielded from group_at on */
 	size_t ngroup, group_at, cap_group;
 	int64_t group_ts;
 	struct scan_merger *next_done;
+	uint32_t nparts;
+	struct scan_part parts[]; /* in arrival order of their sources */
 };
 
-
+/* A stream that is to be read, and where it is: there may be very many. */
 struct scan_candidate {
 	const struct snapshot_stream *rs;
-	struct scan_part *first, *last;
-	int64_t key; /* no row comes before it, in scan direction */
+	uint32_t first, last, nparts; /* parts: 1 + index in scan.refs */
+	int64_t key;                  /* no row comes before it, in scan direction */
+};
+
+struct scan_ref {
+	uint32_t src, stream, next;
 };
 
 struct scan {
 	struct snapshot *snap;
-	struct scan_opts o;
-	uint32_t window;           /* rows of a cursor's window */
-	uint32_t target;           /* rows to queue before yielding; by time it starts small, as a limit may be */
+	struct scan_opts o; /* by time: from and to are those of the span that is open */
+	int64_t at, last;   /* by time: keys still to be read, both included */
+	bool at_end;        /* … none */
+	size_t span_sources;
+	uint32_t window;   /* rows of a cursor's window */
+	uint32_t target;   /* rows to queue before yielding; by time it starts small, as a limit may be */
 	uint64_t **barren; /* by source: bits of frames found without the filters' needle; NULL: none yet */
-	struct arena arena, batch; /* the scan's; the batch's */
+	struct segment_needles *needles;
+	struct arena batch;
 	struct scan_candidate *cands;
-	size_t ncands, next_cand;
+	size_t ncands, next_cand, cap_cands;
+	struct scan_ref *refs;
+	size_t nrefs, cap_refs;
+	struct snapshot_place *places; /* of the only stream */
+	size_t nplaces;
 	struct scan_merger *current; /* SCAN_BY_STREAM */
 	struct heap heap;            /* SCAN_BY_TIME */
 	struct scan_merger *done;    /* freed when their queued rows are yielded */
 	struct cursor *ended;        /* likewise, and when no group has rows of them */
 	bool group_pending;
-	struct buf scratch;          /* a frame that only the filter looks at */
+	struct buf scratch; /* a frame that only the filter looks at: */
+	const struct segment *scratch_seg;
+	uint32_t scratch_frame;
 	struct dedup seen;
 	struct scan_stats stats;
 	struct err err; /* cancelled or out of time */
@@ -164,17 +205,21 @@ bool scan_poll(struct scan *sc);
 /* A part cannot be read: logs, counts, and puts it into the snapshot's warning. */
 void scan_damaged(struct scan *sc, const struct err *e);
 
+/* Very many streams are open at once: what a cursor can read again it does not hold. */
+static inline bool scan_is_crowded(const struct scan *sc) { return sc->o.order == SCAN_BY_TIME && sc->heap.n > 16; }
+
 /* ---- snapshot.c ---- */
 
 struct snapshot {
 	struct store *st;
-	pthread_mutex_t mu; /* guards resolving, loading and the warning */
+	pthread_mutex_t mu; /* guards the streams, what is known of sources, and the warning */
 	struct arena arena;
 	struct deletes *deletes;
 	struct source *src; /* in arrival order */
 	size_t nsrc;
 	struct snapshot_stream **table;
-	size_t ntable, nstreams;
+	struct snapshot_stream **streams; /* by id */
+	size_t ntable, nstreams, cap_streams;
 	struct str warning;
 	uint64_t damaged;
 };
@@ -189,10 +234,23 @@ struct snapshot *snapshot_new(struct store *st); /* empty */
 /* What the tenant has; under its lock. */
 void snapshot_pin(struct snapshot *s, struct tenant *t);
 /* Calls fn for each (source, stream) that passes and may have entries in [from, to). One source's streams ascend;
- * sources in arrival order. */
-typedef void snapshot_each_fn(void *ud, struct source *src, uint32_t i, const struct snapshot_stream *rs);
-void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, const struct reader_stream *only,
-		   int64_t from, int64_t to, snapshot_each_fn *fn, void *ud);
+ * sources in arrival order. Under the snapshot's lock; indexes are read without it. */
+typedef void snapshot_each_fn(void *ud, struct source *src, const struct source_stream *st, struct snapshot_stream *rs);
+void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, int64_t from, int64_t to,
+		   snapshot_each_fn *fn, void *ud);
+/* Where one stream may have entries in [from, to), and perhaps outside. Allocated; free() it. */
+struct snapshot_place *snapshot_places(struct snapshot *s, const struct snapshot_stream *rs, int64_t from, int64_t to,
+				       size_t *n);
 void snapshot_damaged(struct snapshot *s, const struct err *e);
+
+static inline bool source_overlaps(const struct source *src, int64_t from, int64_t to)
+{
+	return src->max_ts >= from && src->min_ts < to;
+}
+
+static inline bool source_stream_overlaps(const struct source_stream *st, int64_t from, int64_t to)
+{
+	return st->rows && st->max_ts >= from && st->min_ts < to;
+}
 
 #endif

@@ -6,18 +6,64 @@
 
 static bool head_load(struct source *src, struct err *e)
 {
-	(void)src, (void)e;
+	(void)src, (void)e; /* the number of streams was captured with them */
 	return true;
 }
 
-static uint32_t head_streams(const struct source *src) { return src->nviews; }
-static uint64_t head_hash(const struct source *src, uint32_t i) { return head_stream(src->head, i)->hash; }
-static struct head_view head_view(const struct source *src, uint32_t i) { return src->views[i]; }
+static struct source_stream stream_of(const struct source *src, uint32_t i)
+{
+	const struct head_view *v = &src->views[i];
+	const struct head_stream *hs = head_stream(src->head, i);
+	return (struct source_stream){.i = i,
+				      .rows = (uint32_t)v->n,
+				      .hash = hs->hash,
+				      .bytes = v->bytes,
+				      .min_ts = v->min_ts,
+				      .max_ts = v->max_ts,
+				      .at = hs};
+}
 
-static struct labels head_labels(const struct source *src, uint32_t i, struct arena *a)
+static bool head_get(const struct source *src, uint32_t i, struct source_stream *st, struct err *e)
+{
+	(void)e;
+	*st = stream_of(src, i);
+	return true;
+}
+
+static struct labels head_labels(const struct source_stream *st, struct arena *a)
 {
 	(void)a;
-	return head_stream(src->head, i)->labels;
+	return ((const struct head_stream *)st->at)->labels;
+}
+
+static bool head_find(const struct source *src, const struct reader_stream *rs, struct source_stream *st, struct err *e)
+{
+	(void)e;
+	st->i = UINT32_MAX;
+	for (uint32_t i = 0; i < src->nstreams; i++) {
+		const struct head_stream *hs = head_stream(src->head, i);
+		if (hs->hash != rs->hash || !labels_eq(&hs->labels, &rs->labels)) continue;
+		*st = stream_of(src, i);
+		break;
+	}
+	return true;
+}
+
+static bool head_each(const struct source *src, const uint64_t *bits, int64_t from, int64_t to, source_each_fn *fn,
+		      void *ud, struct err *e)
+{
+	struct source_stream v[256];
+	size_t n = 0;
+	(void)e;
+	for (uint32_t i = 0; i < src->nstreams; i++) {
+		if (!(bits[i / 64] >> (i % 64) & 1)) continue;
+		v[n] = stream_of(src, i);
+		if (!source_stream_overlaps(&v[n], from, to) || ++n < 256) continue;
+		fn(ud, v, n);
+		n = 0;
+	}
+	if (n) fn(ud, v, n);
+	return true;
 }
 
 static bool matches(const struct labels *l, const struct matcher *m, size_t n)
@@ -29,11 +75,13 @@ static bool matches(const struct labels *l, const struct matcher *m, size_t n)
 	return true;
 }
 
-static void head_match(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits)
+static bool head_match(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits, struct err *e)
 {
-	for (uint32_t i = 0; i < src->nviews; i++) {
+	(void)e;
+	for (uint32_t i = 0; i < src->nstreams; i++) {
 		if (matches(&head_stream(src->head, i)->labels, m, n)) bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
+	return true;
 }
 
 /* Of rows that are copies the first stays. */
@@ -58,8 +106,9 @@ static void drop_copies(struct scan *sc, struct cursor *c)
 	r->n = k;
 }
 
-static void head_start(struct scan *sc, struct cursor *c)
+static void head_start(struct scan *sc, struct cursor *c, const struct scan_part *p)
 {
+	(void)p;
 	const struct head_view *v = &c->src->views[c->stream];
 	head_collect(head_stream(c->src->head, c->stream), v, sc->o.from, sc->o.to, &c->rows);
 	drop_copies(sc, c);
@@ -120,11 +169,11 @@ static void head_unload(struct source *src)
 
 const struct source_ops source_head_ops = {
 	.load = head_load,
-	.streams = head_streams,
-	.hash = head_hash,
-	.labels = head_labels,
-	.view = head_view,
 	.match = head_match,
+	.each = head_each,
+	.get = head_get,
+	.find = head_find,
+	.labels = head_labels,
 	.start = head_start,
 	.fill = head_fill,
 	.fetch = head_fetch,

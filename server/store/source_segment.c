@@ -3,43 +3,110 @@
 #include "server/store/source.h"
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/scan.h"
 
 #include <stdlib.h>
 
+/* ---- the index ---- */
+
 static bool seg_load(struct source *src, struct err *e)
 {
-	src->ix = segment_index(src->seg, e);
-	return src->ix != NULL;
+	struct segment_root *r = segment_root(src->seg, e);
+	if (!r) return false;
+	src->nstreams = r->nstreams;
+	segment_release(src->seg, r);
+	return true;
 }
 
-static uint32_t seg_streams(const struct source *src) { return src->ix->nstreams; }
-static uint64_t seg_hash(const struct source *src, uint32_t i) { return segment_stream_get(src->ix, i).hash; }
-
-static struct labels seg_labels(const struct source *src, uint32_t i, struct arena *a)
+static bool seg_match(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits, struct err *e)
 {
-	struct segment_stream st = segment_stream_get(src->ix, i);
-	struct labels l = {arena_alloc(a, (st.npairs + 1) * sizeof *l.v), st.npairs};
-	segment_labels(src->ix, &st, l.v);
+	struct segment_root *r = segment_root(src->seg, e);
+	bool ok = r && segment_match(src->seg, r, m, n, bits, e);
+	segment_release(src->seg, r);
+	return ok;
+}
+
+static struct source_stream stream_of(const struct segment_page *p, uint32_t i)
+{
+	struct segment_stream st = segment_stream_get(p, i);
+	return (struct source_stream){i, st.first_row, st.rows, st.hash, st.bytes, st.min_ts, st.max_ts, p};
+}
+
+static struct labels seg_labels(const struct source_stream *st, struct arena *a)
+{
+	const struct segment_page *p = st->at;
+	struct segment_stream s = segment_stream_get(p, st->i);
+	struct labels l = {arena_alloc(a, (s.npairs + 1) * sizeof *l.v), s.npairs};
+	segment_labels(p, &s, l.v);
 	return l;
 }
 
-static struct head_view seg_view(const struct source *src, uint32_t i)
+/* Streams of one page. */
+static void each_of(const struct segment_page *p, const uint64_t *bits, int64_t from, int64_t to, source_each_fn *fn,
+		    void *ud)
 {
-	struct segment_stream st = segment_stream_get(src->ix, i);
-	return (struct head_view){st.rows, st.bytes, st.min_ts, st.max_ts, true};
+	struct source_stream v[256];
+	size_t n = 0;
+	for (uint32_t i = p->first; i < p->first + p->n; i++) {
+		if (!(bits[i / 64] >> (i % 64) & 1)) continue;
+		v[n] = stream_of(p, i);
+		if (!source_stream_overlaps(&v[n], from, to) || ++n < 256) continue;
+		fn(ud, v, n);
+		n = 0;
+	}
+	if (n) fn(ud, v, n);
 }
 
-static void seg_match(const struct source *src, const struct matcher *m, size_t n, uint64_t *bits)
+static bool any_of(const uint64_t *bits, uint64_t from, uint64_t to)
 {
-	segment_match(src->ix, m, n, bits);
+	for (; from < to && from % 64; from++)
+		if (bits[from / 64] >> (from % 64) & 1) return true;
+	for (; from < to; from += 64) {
+		uint64_t word = bits[from / 64];
+		if (to - from < 64) word &= (UINT64_C(1) << (to - from)) - 1;
+		if (word) return true;
+	}
+	return false;
 }
 
-static void seg_unload(struct source *src)
+static bool seg_each(const struct source *src, const uint64_t *bits, int64_t from, int64_t to, source_each_fn *fn,
+		     void *ud, struct err *e)
 {
-	if (src->ix) segment_release(src->seg, src->ix);
-	segment_unref(src->seg);
+	struct segment_root *r = segment_root(src->seg, e);
+	bool ok = r != NULL;
+	for (uint32_t k = 0; ok && k < r->npages; k++) {
+		const struct segment_page_ref *ref = &r->pages[k];
+		uint64_t first = (uint64_t)k * r->page_streams, end = first + r->page_streams;
+		if (ref->max_ts < from || ref->min_ts >= to) continue;
+		if (!any_of(bits, first, end < r->nstreams ? end : r->nstreams)) continue;
+		struct segment_page *p = segment_page(src->seg, r, k, e);
+		if ((ok = p != NULL)) each_of(p, bits, from, to, fn, ud);
+		segment_release(src->seg, p);
+	}
+	segment_release(src->seg, r);
+	return ok;
 }
+
+static bool seg_get(const struct source *src, uint32_t i, struct source_stream *st, struct err *e)
+{
+	struct segment_root *r = segment_root(src->seg, e);
+	struct segment_page *p = r ? segment_page(src->seg, r, segment_page_of(r, i), e) : NULL;
+	if (p) *st = stream_of(p, i);
+	segment_release(src->seg, p);
+	segment_release(src->seg, r);
+	return p != NULL;
+}
+
+static bool seg_find(const struct source *src, const struct reader_stream *rs, struct source_stream *st, struct err *e)
+{
+	struct segment_root *r = segment_root(src->seg, e);
+	bool ok = r && segment_find(src->seg, r, &rs->labels, &st->i, e);
+	segment_release(src->seg, r);
+	return ok && (st->i == UINT32_MAX || seg_get(src, st->i, st, e));
+}
+
+static void seg_unload(struct source *src) { segment_unref(src->seg); }
 
 /* ---- columns at a row; each keeps its part until a row outside it is asked for ---- */
 
@@ -48,8 +115,8 @@ static const int64_t *times_at(struct scan *sc, struct cursor *c, uint32_t row)
 	if (!c->times || row < c->granule_first || row - c->granule_first >= c->times->n) {
 		struct err e = ERR_INIT;
 		segment_release(c->src->seg, c->times);
-		uint32_t g = segment_granule_of(c->src->ix, row, &c->granule_first);
-		c->times = segment_times(c->src->seg, c->src->ix, g, &e);
+		uint32_t g = segment_granule_of(c->blocks, row, &c->granule_first);
+		c->times = segment_times(c->src->seg, c->blocks, g, &e);
 		if (!c->times) {
 			scan_damaged(sc, &e);
 			return NULL;
@@ -63,8 +130,8 @@ static bool lens_at(struct scan *sc, struct cursor *c, uint32_t row, uint64_t *p
 	if (!c->lens || row < c->lens_first || row - c->lens_first >= c->lens->n) {
 		struct err e = ERR_INIT;
 		segment_release(c->src->seg, c->lens);
-		uint32_t g = segment_granule_of(c->src->ix, row, &c->lens_first);
-		c->lens = segment_lens(c->src->seg, c->src->ix, g, &e);
+		uint32_t g = segment_granule_of(c->blocks, row, &c->lens_first);
+		c->lens = segment_lens(c->src->seg, c->blocks, g, &e);
 		if (!c->lens) {
 			scan_damaged(sc, &e);
 			return false;
@@ -98,18 +165,18 @@ static bool line_at(struct scan *sc, struct cursor *c, uint32_t row, struct str 
 	if (!c->lines || row < c->lines_first || row >= c->lines_end) {
 		struct err e = ERR_INIT;
 		segment_release(c->src->seg, c->lines);
-		c->frame = segment_frame_of(c->src->ix, row);
-		const struct segment_frame *f = &c->src->ix->frames[c->frame];
+		c->frame = segment_frame_of(c->blocks, row);
+		const struct segment_frame *f = &c->blocks->frames[c->frame];
 		c->lines_first = f->first_row;
 		c->lines_end = f->first_row + f->rows;
-		c->lines = segment_lines(c->src->seg, c->src->ix, c->frame, &e);
+		c->lines = segment_lines(c->src->seg, c->blocks, c->frame, &e);
 		if (!c->lines) {
 			scan_damaged(sc, &e);
 			return false;
 		}
 		sc->stats.compressed_bytes += f->part.len;
 	}
-	return line_in(sc, c, &c->src->ix->frames[c->frame], buf_view(&c->lines->raw), row, line);
+	return line_in(sc, c, &c->blocks->frames[c->frame], buf_view(&c->lines->raw), row, line);
 }
 
 static const struct labels *meta_at(struct scan *sc, struct cursor *c, uint32_t row)
@@ -117,8 +184,8 @@ static const struct labels *meta_at(struct scan *sc, struct cursor *c, uint32_t 
 	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
 		struct err e = ERR_INIT;
 		segment_release(c->src->seg, c->metas);
-		uint32_t g = segment_granule_of(c->src->ix, row, &c->metas_first);
-		c->metas = segment_metas(c->src->seg, c->src->ix, g, &e);
+		uint32_t g = segment_granule_of(c->blocks, row, &c->metas_first);
+		c->metas = segment_metas(c->src->seg, c->blocks, g, &e);
 		if (!c->metas) {
 			scan_damaged(sc, &e);
 			return NULL;
@@ -159,15 +226,24 @@ static uint32_t seek(struct scan *sc, struct cursor *c, uint32_t lo, uint32_t hi
 	return lo;
 }
 
-static void seg_start(struct scan *sc, struct cursor *c)
+static void seg_start(struct scan *sc, struct cursor *c, const struct scan_part *p)
 {
-	struct segment_stream st = segment_stream_get(c->src->ix, c->stream);
-	c->lo = st.first_row;
-	c->hi = st.first_row + st.rows;
-	if (st.min_ts < sc->o.from) c->lo = seek(sc, c, c->lo, c->hi, sc->o.from, true);
-	if (st.max_ts >= sc->o.to) c->hi = seek(sc, c, c->lo, c->hi, sc->o.to, false);
+	const struct source_stream *st = &p->st;
+	struct segment *seg = c->src->seg;
+	struct err e = ERR_INIT;
+	struct segment_root *r = segment_root(seg, &e);
+	if (r) c->blocks = segment_blocks(seg, r, &e);
+	segment_release(seg, r);
+	if (!c->blocks) {
+		scan_damaged(sc, &e);
+		return;
+	}
+	c->lo = st->first_row;
+	c->hi = st->first_row + st->rows;
+	if (st->min_ts < sc->o.from) c->lo = seek(sc, c, c->lo, c->hi, sc->o.from, true);
+	if (st->max_ts >= sc->o.to) c->hi = seek(sc, c, c->lo, c->hi, sc->o.to, false);
 	if (c->lo < c->hi)
-		sc->stats.chunks += 1 + segment_block_of(c->src->ix, c->hi - 1) - segment_block_of(c->src->ix, c->lo);
+		sc->stats.chunks += 1 + segment_block_of(c->blocks, c->hi - 1) - segment_block_of(c->blocks, c->lo);
 }
 
 /* Where the line decides and cannot be read, the row is as good as hidden. */
@@ -193,8 +269,7 @@ static void add_row(struct scan *sc, struct cursor *c, uint32_t row, int64_t ts)
 static void granule_span(const struct scan *sc, const struct cursor *c, uint32_t row, uint32_t room, uint32_t *from,
 			 uint32_t *to, uint32_t *first, uint32_t *end)
 {
-	const struct segment_index *ix = c->src->ix;
-	const struct segment_block *b = &ix->blocks[segment_block_of(ix, row)];
+	const struct segment_block *b = &c->blocks->blocks[segment_block_of(c->blocks, row)];
 	*first = b->first_row + (row - b->first_row) / SEGMENT_GRANULE * SEGMENT_GRANULE;
 	*end = b->first_row + b->rows - *first > SEGMENT_GRANULE ? *first + SEGMENT_GRANULE : b->first_row + b->rows;
 	*from = *first > c->lo ? *first : c->lo;
@@ -250,7 +325,7 @@ static const char *find(const char *from, const char *end, struct str needle)
 static uint64_t *barren(struct scan *sc, const struct cursor *c, uint32_t frame)
 {
 	uint64_t **bits = &sc->barren[c->src - sc->snap->src];
-	if (!*bits) *bits = mem_zalloc((c->src->ix->nframes / 64 + 1) * sizeof **bits);
+	if (!*bits) *bits = mem_zalloc((c->blocks->nframes / 64 + 1) * sizeof **bits);
 	return &(*bits)[frame / 64];
 }
 
@@ -264,7 +339,7 @@ static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_
 	struct str needle = linefilters_needle(sc->o.filters), line;
 	const char *hit = raw.p, *end = raw.p + raw.n;
 	if (needle.n && !(hit = find(hit, end, needle))) {
-		uint32_t frame = (uint32_t)(f - c->src->ix->frames);
+		uint32_t frame = (uint32_t)(f - c->blocks->frames);
 		*barren(sc, c, frame) |= barren_bit(frame);
 		return;
 	}
@@ -279,30 +354,70 @@ static void filter_rows(struct scan *sc, struct cursor *c, const struct segment_
 	}
 }
 
+/* Does the frame's filter say that no line passes? */
+static bool filter_denies(struct scan *sc, const struct cursor *c, uint32_t frame)
+{
+	struct err e = ERR_INIT;
+	if (!sc->needles || c->blocks->frames[frame].filter.len == 0) return false;
+	struct segment_filter *f = segment_filter(c->src->seg, c->blocks, frame, &e);
+	if (!f) { /* the lines are still there */
+		log_error("a damaged filter of the store is not used", kv_err(&e));
+		return false;
+	}
+	bool denies = !segment_filter_may(f, sc->needles);
+	segment_release(c->src->seg, f);
+	return denies;
+}
+
+/* The frame's lines: cached (*held), or in the scan's scratch, where the stream before may have left them. */
+static bool frame_lines(struct scan *sc, const struct cursor *c, uint32_t frame, struct segment_lines **held)
+{
+	struct segment *seg = c->src->seg;
+	struct err e = ERR_INIT;
+	*held = NULL;
+	if (sc->scratch_seg == seg && sc->scratch_frame == frame) return true;
+	sc->scratch_seg = NULL;
+	if (!segment_lines_scratch(seg, c->blocks, frame, &sc->scratch, held, &e)) {
+		scan_damaged(sc, &e);
+		return false;
+	}
+	if (*held) return true;
+	sc->scratch_seg = seg;
+	sc->scratch_frame = frame;
+	sc->stats.compressed_bytes += c->blocks->frames[frame].part.len;
+	return true;
+}
+
+/* Rows [from, to) of a frame that pass go to c->hits. */
+static void look_at_frame(struct scan *sc, struct cursor *c, uint32_t frame, uint32_t from, uint32_t to)
+{
+	const struct segment_frame *f = &c->blocks->frames[frame];
+	struct segment_lines *held;
+	if (*barren(sc, c, frame) & barren_bit(frame)) return; /* a stream that shares the frame has looked */
+	if (filter_denies(sc, c, frame)) {
+		*barren(sc, c, frame) |= barren_bit(frame);
+		return;
+	}
+	if (!frame_lines(sc, c, frame, &held)) return;
+	filter_rows(sc, c, f, buf_view(held ? &held->raw : &sc->scratch), from, to);
+	sc->stats.segment_lines += to - from;
+	sc->stats.segment_bytes += f->part.raw;
+	if (!held && c->nhits && (sc->o.want & SCAN_LINE || c->mask.n)) {
+		held = segment_lines_adopt(c->src->seg, frame, &sc->scratch);
+		sc->scratch_seg = NULL;
+	}
+	segment_release(c->src->seg, held);
+}
+
 /* Runs the filter over the next frame; leaves what passed in c->hits in walking order. */
 static void filter_frame(struct scan *sc, struct cursor *c)
 {
-	const struct segment_index *ix = c->src->ix;
-	uint32_t frame = segment_frame_of(ix, sc->o.forward ? c->lo : c->hi - 1);
-	const struct segment_frame *f = &ix->frames[frame];
+	uint32_t frame = segment_frame_of(c->blocks, sc->o.forward ? c->lo : c->hi - 1);
+	const struct segment_frame *f = &c->blocks->frames[frame];
 	uint32_t from = f->first_row > c->lo ? f->first_row : c->lo;
 	uint32_t to = f->first_row + f->rows < c->hi ? f->first_row + f->rows : c->hi;
-	struct segment_lines *held = NULL;
-	struct err e = ERR_INIT;
 	c->nhits = c->hit = 0;
-	if (*barren(sc, c, frame) & barren_bit(frame)) {
-		/* a stream that shares the frame has looked */
-	} else if (!segment_lines_scratch(c->src->seg, ix, frame, &sc->scratch, &held, &e)) {
-		scan_damaged(sc, &e);
-	} else {
-		filter_rows(sc, c, f, held ? buf_view(&held->raw) : buf_view(&sc->scratch), from, to);
-		sc->stats.segment_lines += to - from;
-		sc->stats.segment_bytes += f->raw;
-		if (!held) sc->stats.compressed_bytes += f->part.len;
-		if (!held && c->nhits && (sc->o.want & SCAN_LINE || c->mask.n))
-			held = segment_lines_adopt(c->src->seg, frame, &sc->scratch);
-		segment_release(c->src->seg, held);
-	}
+	look_at_frame(sc, c, frame, from, to);
 	if (sc->o.forward) {
 		c->lo = to;
 		return;
@@ -337,6 +452,7 @@ static void seg_fill(struct scan *sc, struct cursor *c)
 		fill_filtered(sc, c);
 	else
 		fill_plain(sc, c);
+	if (scan_is_crowded(sc)) release_columns(c);
 }
 
 /* ---- fetching ---- */
@@ -390,7 +506,7 @@ static size_t seg_fetch(struct scan *sc, struct cursor *c, const uint16_t *at, s
 		if (!copy && !pin_before(sc, c, sc->ref[at[k]])) return k;
 		if (!sc->lost[at[k]] && !fetch_row(sc, c, at[k], copy)) sc->lost[at[k]] = true;
 	}
-	if (copy && sc->heap.n > 16) release_columns(c);
+	if (scan_is_crowded(sc)) release_columns(c);
 	return n;
 }
 
@@ -406,16 +522,17 @@ static bool seg_key(struct scan *sc, struct cursor *c, uint32_t ref, struct dedu
 static void seg_stop(struct cursor *c)
 {
 	release_columns(c);
+	segment_release(c->src->seg, c->blocks);
 	free(c->hits);
 }
 
 const struct source_ops source_segment_ops = {
 	.load = seg_load,
-	.streams = seg_streams,
-	.hash = seg_hash,
-	.labels = seg_labels,
-	.view = seg_view,
 	.match = seg_match,
+	.each = seg_each,
+	.get = seg_get,
+	.find = seg_find,
+	.labels = seg_labels,
 	.start = seg_start,
 	.fill = seg_fill,
 	.fetch = seg_fetch,

@@ -191,15 +191,16 @@ static void check_output(struct bench *b, const struct merge_result *got, const 
 	struct err e = ERR_INIT;
 	struct segment *s = segment_new(b->o, b->cache, STR("t/segments/out"));
 	s->size = got->out.size;
-	struct segment_index *ix = segment_index(s, &e);
-	if (!ix) fail_msg("%s", e.msg);
-	struct columns c = {.seg = s, .ix = ix};
-	assert_int_equal(ix->rows, n);
-	assert_int_equal(got->out.streams, ix->nstreams);
-	for (uint32_t i = 0; i < ix->nstreams; i++) {
-		struct segment_stream st = segment_stream_get(ix, i);
+	struct segment_view view = {0};
+	if (!segment_view_open(&view, s, &e)) fail_msg("%s", e.msg);
+	struct columns c = {.seg = view.seg, .blocks = view.blocks};
+	assert_int_equal(view.root->rows, n);
+	assert_int_equal(got->out.streams, view.root->nstreams);
+	for (uint32_t i = 0; i < view.root->nstreams; i++) {
+		struct segment_stream st;
 		struct label v[2];
-		segment_labels(ix, &st, v);
+		MUST(segment_view_stream(&view, i, &st, must));
+		segment_labels(view.page, &st, v);
 		for (uint32_t r = st.first_row; r < st.first_row + st.rows; r++) {
 			struct str line;
 			int64_t ts;
@@ -212,7 +213,7 @@ static void check_output(struct bench *b, const struct merge_result *got, const 
 		}
 	}
 	columns_release(&c);
-	segment_release(s, ix);
+	segment_view_close(&view);
 	segment_unref(s);
 }
 
@@ -291,7 +292,7 @@ static void what_inputs_cover_is_joined(void **state)
 	MUST(merge(&b, &got, must));
 	struct segment *s = segment_new(b.o, b.cache, STR("t/segments/out"));
 	s->size = got.out.size;
-	struct segment_index *ix = segment_index(s, &e);
+	struct segment_root *ix = segment_root(s, &e);
 	assert_non_null(ix);
 	assert_int_equal(ix->ncovers, 2);
 	assert_true(ix->covers[0].writer == 5 && ix->covers[0].lo == 0 && ix->covers[0].hi == 35);
