@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/client.h"
 
+#include "common/fs.h"
 #include "common/httpc.h"
 #include "common/units.h"
 #include "common/url.h"
@@ -11,6 +12,7 @@
 #define PUSH_TRIES  6
 #define FIRST_PAUSE (500 * UNITS_MS) /* doubled from try to try */
 #define HEADERS_MAX 6
+#define SECRET_MAX  4096 /* bytes */
 
 void client_arg(struct buf *query, const char *name, struct str value)
 {
@@ -30,12 +32,31 @@ void client_arg_i64(struct buf *query, const char *name, int64_t value)
 }
 
 struct request {
-	struct buf url, tenant;
+	struct buf url, tenant, secret;
 	const char *headers[HEADERS_MAX];
 	struct httpc_opts opts;
 };
 
-static void request_init(struct request *q, struct cli *c, const char *path, struct str query, const char *content_type)
+/* Without a user's name the secret is a bearer's. */
+static bool credentials(struct request *q, const struct cli *c, struct err *e)
+{
+	const struct options *o = &c->o;
+
+	q->opts.ca_file = o->ca_file;
+	q->opts.cert_file = o->cert_file;
+	q->opts.key_file = o->key_file;
+	if (!o->secret) return true;
+	if (o->secret[0] == '@' && !fs_read_file(&fs_real, o->secret + 1, SECRET_MAX, &q->secret, e))
+		return err_wrap(e, "--secret");
+	if (o->secret[0] != '@') buf_c(&q->secret, o->secret);
+	while (q->secret.n && strchr("\r\n ", q->secret.p[q->secret.n - 1])) q->secret.n--;
+	q->opts.user = o->user;
+	*(o->user ? &q->opts.password : &q->opts.bearer) = buf_cstr(&q->secret);
+	return true;
+}
+
+static bool request_init(struct request *q, struct cli *c, const char *path, struct str query, const char *content_type,
+			 struct err *e)
 {
 	struct str server = str_c(c->o.server);
 	size_t n = 0;
@@ -59,12 +80,14 @@ static void request_init(struct request *q, struct cli *c, const char *path, str
 				      .max_body = CLIENT_ANSWER_MAX,
 				      .compressed = true,
 				      .user_agent = "larchctl/" LARCH_VERSION};
+	return credentials(q, c, e);
 }
 
 static void request_fini(struct request *q)
 {
 	buf_free(&q->url);
 	buf_free(&q->tenant);
+	buf_free(&q->secret);
 }
 
 /* True when the answer is 2xx; else *e has the server's text. */
@@ -82,12 +105,11 @@ static bool accepted(const struct request *q, const struct httpc_result *res, st
 
 bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e)
 {
-	struct httpc_result res;
+	struct httpc_result res = {0};
 	struct request q;
 	bool ok;
 
-	request_init(&q, c, path, query, NULL);
-	ok = httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	ok = request_init(&q, c, path, query, NULL, e) && httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
 	if (ok) {
 		buf_free(answer);
 		*answer = res.body;
@@ -132,11 +154,10 @@ bool client_push(struct cli *c, const char *content_type, struct str body, struc
 {
 	int64_t wait = FIRST_PAUSE;
 	struct request q;
-	bool ok = false;
+	bool ok = request_init(&q, c, "/loki/api/v1/push", STR(""), content_type, e);
 
-	request_init(&q, c, "/loki/api/v1/push", STR(""), content_type);
 	q.opts.body = body;
-	for (int try = 1;; try++) {
+	for (int try = 1, usable = ok; usable; try++) {
 		struct httpc_result res;
 		bool again;
 

@@ -27,6 +27,8 @@ struct options_list {
 
 struct options {
 	const char *server, *tenant;
+	const char *user, *secret; /* secret: "@FILE" or itself */
+	const char *ca_file, *cert_file, *key_file;
 	int64_t timeout_ns;
 	bool quiet, help;
 

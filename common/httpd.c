@@ -320,6 +320,16 @@ static bool admit_client(struct httpd_req *r)
 	return r->peer->admitted;
 }
 
+static bool pass_guard(struct httpd_req *r)
+{
+	struct err e = ERR_INIT;
+
+	if (!r->h->conf.guard || r->h->conf.guard(r->h->conf.ctx, r, &e)) return true;
+	if (e.code == ERR_UNAUTH) httpd_header_add(r, "WWW-Authenticate", "Basic realm=\"larch\"");
+	refuse(r, err_info(e.code)->http_status, "%s", e.msg);
+	return false;
+}
+
 /* Headers are complete. */
 static void begin(struct httpd_req *r, const char *method)
 {
@@ -334,7 +344,7 @@ static void begin(struct httpd_req *r, const char *method)
 	if (!chunked && length.p && !str_to_u64(length, &n)) n = UINT64_MAX;
 	if (r->target.n > TARGET_FREE && !reserve(r, r->target.n * TARGET_COPIES))
 		refuse_no_memory(r, r->target.n);
-	else if (admit_client(r) && find_route(r) && n)
+	else if (admit_client(r) && find_route(r) && pass_guard(r) && n)
 		check_length(r, n);
 	if (r->response) r->close_early = n > DRAIN_MAX || httpd_header(r, "Expect").p;
 }
@@ -539,6 +549,9 @@ struct str httpd_peer(const struct httpd_req *r) { return str_c(r->from); }
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->cancelled; }
 uint64_t httpd_id(const struct httpd_req *r) { return r->id; }
 const char *httpd_route_name(const struct httpd_req *r) { return r->route->name; }
+unsigned char httpd_access(const struct httpd_req *r) { return r->route->access; }
+void httpd_note(struct httpd_req *r, struct str text) { r->note = arena_str(&r->mem, text); }
+struct str httpd_noted(const struct httpd_req *r) { return r->note; }
 
 bool httpd_cancel(struct httpd_req *r, uint64_t id)
 {

@@ -35,6 +35,7 @@ struct httpd_route {
 	const char *name;         /* for metrics: "loki_api_v1_label_values" */
 	const char *max_body_key; /* the setting max_body comes from, for the 413; may be NULL */
 	bool queued;              /* goes to httpd_config.admit instead of a worker */
+	unsigned char access;     /* what httpd_config.guard makes of it */
 };
 
 /* What a client must show: nothing; is asked for a certificate; any certificate; a trusted one if any; a trusted one. */
@@ -68,6 +69,9 @@ struct httpd_config {
 	uint64_t min_rate;        /* bytes a second; 0: 16384 */
 	const struct httpd_tls_config *tls; /* NULL: plain HTTP; used by httpd_start() only */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
+	/* May a request go on whose headers are complete and whose route is known? On the library's thread, must not wait.
+	 * False: refused with the error's status and text. NULL: everything may. */
+	bool (*guard)(void *ctx, struct httpd_req *r, struct err *e);
 	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
 	httpd_handler *admit;
 	/* Before each answer leaves, on any thread; for metrics and access log; may be NULL. Without a route its
@@ -95,6 +99,10 @@ uint64_t httpd_id(const struct httpd_req *r); /* unique in this process */
 void httpd_run(struct httpd_req *r);          /* the route's handler */
 /* Sets the flag of request `id` of the same server. False: no such request is being handled. */
 bool httpd_cancel(struct httpd_req *r, uint64_t id);
+unsigned char httpd_access(const struct httpd_req *r); /* of the route */
+/* A text that the guard leaves for the handler; copied. */
+void httpd_note(struct httpd_req *r, struct str text);
+struct str httpd_noted(const struct httpd_req *r);
 const char *httpd_route_name(const struct httpd_req *r);
 /* Set once the client is gone or the request is cancelled, for checks deep in a query that must not know httpd; valid until the reply. */
 const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r);

@@ -61,6 +61,7 @@ struct httpd_req {
 	const struct httpd_route *route;
 	struct str target; /* as sent; in mem */
 	struct str query;
+	struct str note; /* in mem */
 	struct url_args args;
 	struct route_path path; /* behind the prefix */
 	struct buf body;

@@ -193,6 +193,7 @@ TABLE(larch_table, "larch",
       ROW(BYTES, "flush_bytes", larch.flush_bytes, "32MB", "Heads are flushed to segments at this size.", .min = 1 << 20, .max = INT64_C(1) << 40, .flag = "larch.flush-bytes"),
       ROW(BYTES, "disk_reserve", larch.disk_reserve, "0", "With less than this free on the data directory's disk pushes get 503, so that flushing, retention and compaction can go on; 0: a twentieth of the disk, at most 1GB.", .flag = "larch.disk-reserve"),
       ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"),
+      ROW(STR, "auth_file", larch.auth_file, "", "Users with their secrets' digests, tenants and roles (docs/SECURITY.md); empty: everybody may do everything. Read again every runtime_config.period.", .flag = "larch.auth-file"),
       ROW(BOOL, "logql_extensions", larch.logql_extensions, "false", "Queries may use LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md). Without it a request asks for that with X-Larch-Extensions: on.", .flag = "larch.logql-extensions"));
 
 static bool check(void *obj, const struct yaml *at, struct err *e);

@@ -49,6 +49,7 @@ struct config {
 		uint64_t flush_bytes, disk_reserve;
 		int64_t http_workers;
 		bool logql_extensions;
+		struct str auth_file;
 	} larch;
 	const char *data_dir;    /* what is used, absolute or as given */
 	struct conf_strs ignored; /* "compactor.working_directory (line 12)" */

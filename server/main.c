@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/version.h"
+#include "server/http/api.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -16,7 +17,7 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 struct args {
 	const char *config_file, *health_url;
-	bool expand_env, verify, print_config, health, list_targets, version, help;
+	bool expand_env, verify, print_config, health, list_targets, list_routes, version, help;
 	struct str *settings; /* flags that stand for configuration keys: name=value */
 	size_t nsettings, cap;
 	struct arena arena;
@@ -32,6 +33,7 @@ static const struct option {
 	{"verify-config", "Check the configuration and exit.", offsetof(struct args, verify), false},
 	{"print-config-stderr", "Print the effective configuration.", offsetof(struct args, print_config), false},
 	{"list-targets", "List what -target may be, and exit.", offsetof(struct args, list_targets), false},
+	{"list-routes", "List what is served: methods, path, and the role that it needs where larch.auth_file is set.", offsetof(struct args, list_routes), false},
 	{"health", "Ask a running server's /ready and exit 0 or 1.", offsetof(struct args, health), false},
 	{"health.url", "What -health asks; default http://localhost:3100/ready.", offsetof(struct args, health_url), true},
 	{"version", "Print the version and exit.", offsetof(struct args, version), false},
@@ -144,7 +146,7 @@ struct reload {
 static void reload(void *ud)
 {
 	struct reload *r = ud;
-	if (r->config->runtime.files.n == 0) return;
+	if (r->config->runtime.files.n == 0 && r->config->larch.auth_file.n == 0) return;
 	if (r->server) server_reload(r->server);
 	loop_timer_set(r->timer, r->config->runtime.period);
 }
@@ -208,6 +210,22 @@ static int run(struct args *a)
 	return rc;
 }
 
+static void list_routes(void)
+{
+	static const char *const roles[] = {
+		[AUTH_ADMIN] = "admin", [AUTH_PUBLIC] = "-", [AUTH_KNOWN] = "any", [AUTH_PUSH] = "push", [AUTH_READ] = "read"};
+	size_t n;
+	struct httpd_route *v = api_routes(&n);
+	for (size_t i = 0; i < n; i++) {
+		struct str rest = str_c(v[i].methods), method;
+		for (bool more = true; more;) {
+			more = str_cut(&rest, ' ', &method);
+			printf("%-6.*s %-5s %s\n", STR_ARG(method), roles[v[i].access], v[i].path);
+		}
+	}
+	free(v);
+}
+
 int main(int argc, char **argv)
 {
 	struct args a = {0};
@@ -222,6 +240,8 @@ int main(int argc, char **argv)
 		print_help();
 	} else if (a.version) {
 		puts("larch-server " LARCH_VERSION);
+	} else if (a.list_routes) {
+		list_routes();
 	} else if (a.list_targets) {
 		puts("all");
 	} else if (a.health) {

@@ -21,6 +21,7 @@ struct server {
 	const struct config *config;
 	struct metrics *metrics;
 	struct overrides *overrides;
+	struct auth *auth; /* NULL: no users */
 	struct store *store;
 	struct ingest *ingest;
 	struct exec_engine *engine;
@@ -31,7 +32,7 @@ struct server {
 	struct api_push push;
 	struct api_status status;
 	struct budget heads, bodies;
-	char *wal_dir, *address, *prefix;
+	char *auth_file, *wal_dir, *address, *prefix;
 };
 
 /* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. One is left to what nobody
@@ -158,7 +159,7 @@ static bool start_http(struct server *s, struct err *e)
 		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
-		.queries = s->queries, .metrics = s->metrics,
+		.queries = s->queries, .auth = s->auth, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
@@ -177,9 +178,25 @@ static bool start_http(struct server *s, struct err *e)
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
 		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000),
 		.read_timeout_s = (int)(c->server.read_timeout / 1000000000), .write_timeout_s = (int)(c->server.write_timeout / 1000000000), .budget = &s->bodies,
-		.admit = api_admit, .done = answered}, e);
+		.guard = api_guard, .admit = api_admit, .done = answered}, e);
 	arena_free(&names);
 	return s->httpd != NULL;
+}
+
+/* Who may do what, and how many at once. */
+static bool start_access(struct server *s, struct err *e)
+{
+	const struct config *c = s->config;
+	s->overrides = overrides_new(&c->limits, c->runtime.files, &fs_real, e);
+	if (!s->overrides) return false;
+	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, 1);
+	s->auth_file = mem_strndup(c->larch.auth_file.p ? c->larch.auth_file.p : "", c->larch.auth_file.n);
+	if (*s->auth_file && !(s->auth = auth_new(s->auth_file, &fs_real, e))) return false;
+	if (s->auth && !c->server.tls.cert_file.n)
+		log_warn("secrets of users travel in clear: set server.http_tls_config, or keep them on this machine");
+	s->queries = queries_new(&(struct queries_config){
+		.threads = (unsigned)c->querier.max_concurrent, .max_waiting = (size_t)c->frontend.max_outstanding, .clock = &clock_real, .metrics = s->metrics}, e);
+	return s->queries;
 }
 
 struct server *server_start(const struct config *c, struct err *e)
@@ -190,11 +207,7 @@ struct server *server_start(const struct config *c, struct err *e)
 	start_metrics(s);
 	s->distributor = distributor_new(&clock_real, s->metrics);
 	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
-	s->overrides = overrides_new(&c->limits, c->runtime.files, &fs_real, e);
-	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, 1);
-	s->queries = queries_new(&(struct queries_config){
-		.threads = (unsigned)c->querier.max_concurrent, .max_waiting = (size_t)c->frontend.max_outstanding, .clock = &clock_real, .metrics = s->metrics}, e);
-	if (s->queries && s->overrides && start_storage(s, e)) {
+	if (start_access(s, e) && start_storage(s, e)) {
 		metrics_on_expose(s->metrics, read_figures, s);
 		if (start_http(s, e)) return s;
 	}
@@ -202,15 +215,24 @@ struct server *server_start(const struct config *c, struct err *e)
 	return NULL;
 }
 
+static void tell_reload(const char *what, bool ok, bool changed, const struct err *e)
+{
+	if (!ok)
+		log_error("a file could not be read again; what it said before stays", kv_c("of", what), kv_err(e));
+	else if (changed)
+		log_info("read again", kv_c("what", what));
+}
+
 void server_reload(struct server *s)
 {
 	struct err e = ERR_INIT;
 	bool changed, ok = overrides_reload(s->overrides, &changed, &e);
 	metrics_put(s->metrics, METRIC_RUNTIME_RELOADED, ok);
-	if (!ok)
-		log_error("limits of tenants stay as they were", kv_err(&e));
-	else if (changed)
-		log_info("limits of tenants were read again");
+	tell_reload("limits of tenants", ok, changed, &e);
+	if (!s->auth) return;
+	e = ERR_INIT;
+	ok = auth_reload(s->auth, &changed, &e);
+	tell_reload("users", ok, changed, &e);
 }
 
 uint16_t server_port(const struct server *s) { return httpd_port(s->httpd); }
@@ -226,6 +248,8 @@ void server_stop(struct server *s)
 	if (s->store) store_close(s->store);
 	distributor_free(s->distributor);
 	overrides_free(s->overrides);
+	auth_free(s->auth);
+	free(s->auth_file);
 	metrics_free(s->metrics);
 	buf_free(&s->status.config);
 	free(s->routes);

@@ -11,7 +11,7 @@
 struct server;
 
 struct server *server_start(const struct config *c, struct err *e); /* c must outlive it */
-void server_reload(struct server *s); /* reads the files of runtime_config again */
+void server_reload(struct server *s); /* reads the files of runtime_config and larch.auth_file again */
 uint16_t server_port(const struct server *s);
 /* Answers what runs, stops taking more, makes everything durable. Frees. */
 void server_stop(struct server *s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/http/api.h"
 
+#include "common/log.h"
 #include "common/units.h"
 #include "server/http/queries.h"
 
@@ -36,6 +37,28 @@ static bool tenant_check(struct str t, struct err *e)
 
 static int by_text(const void *a, const void *b) { return str_cmp(*(const struct str *)a, *(const struct str *)b); }
 
+/* The tenants that a request is for, as it names them or its user implies them. */
+static struct str org_of(const struct api *a, const struct httpd_req *r)
+{
+	if (!a->auth_enabled) return STR("fake");
+	return a->auth ? httpd_noted(r) : httpd_header(r, "X-Scope-OrgID");
+}
+
+bool api_guard(void *ctx, struct httpd_req *r, struct err *e)
+{
+	const struct api *a = ctx;
+	struct buf tenants = {0};
+	if (!a->auth) return true;
+	struct str org = a->auth_enabled ? httpd_header(r, "X-Scope-OrgID") : STR("fake");
+	bool ok = auth_check(a->auth, httpd_access(r), httpd_header(r, "Authorization"), org, &tenants, e);
+	if (ok)
+		httpd_note(r, buf_view(&tenants));
+	else
+		log_warn("request refused", kv_str("peer", httpd_peer(r)), kv_c("route", httpd_route_name(r)), kv_err(e));
+	buf_free(&tenants);
+	return ok;
+}
+
 bool api_tenants_parse(const struct api *a, struct str header, struct arena *ar, struct str **tenants, size_t *n,
 		       struct err *e)
 {
@@ -70,7 +93,7 @@ bool api_tenants_parse(const struct api *a, struct str header, struct arena *ar,
 bool api_tenants(const struct api *a, struct httpd_req *r, struct arena *ar, struct str **tenants, size_t *n)
 {
 	struct err e = ERR_INIT;
-	if (api_tenants_parse(a, httpd_header(r, "X-Scope-OrgID"), ar, tenants, n, &e)) return true;
+	if (api_tenants_parse(a, org_of(a, r), ar, tenants, n, &e)) return true;
 	api_fail(r, &e);
 	return false;
 }
@@ -82,7 +105,7 @@ bool api_tenant(const struct api *a, struct httpd_req *r, struct str *tenant)
 	struct str *v;
 	size_t n;
 	arena_init(&ar, 0);
-	bool ok = api_tenants_parse(a, httpd_header(r, "X-Scope-OrgID"), &ar, &v, &n, &e);
+	bool ok = api_tenants_parse(a, org_of(a, r), &ar, &v, &n, &e);
 	if (ok && n > 1) ok = err_set(&e, ERR_INVALID, "multiple org IDs present\n");
 	if (ok) *tenant = v[0];
 	arena_free(&ar);
@@ -93,7 +116,7 @@ bool api_tenant(const struct api *a, struct httpd_req *r, struct str *tenant)
 void api_admit(struct httpd_req *r, void *ctx)
 {
 	const struct api *a = ctx;
-	struct str rest = a->auth_enabled ? httpd_header(r, "X-Scope-OrgID") : STR("fake"), tenant;
+	struct str rest = org_of(a, r), tenant;
 	str_cut(&rest, ':', &tenant); /* what follows is no part of the name */
 	queries_add(a->queries, r, tenant);
 }

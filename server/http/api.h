@@ -12,6 +12,7 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/httpd.h"
+#include "server/auth.h"
 #include "server/overrides.h"
 
 struct exec_engine;
@@ -30,6 +31,7 @@ struct api {
 	bool auth_enabled; /* false: the tenant is always "fake" */
 	bool multi_tenant; /* querier.multi_tenant_queries_enabled */
 	bool logql_extensions; /* larch.logql_extensions */
+	struct auth *auth; /* NULL: everybody may do everything */
 	struct queries *queries; /* NULL in tests: nothing waits */
 	struct metrics *metrics;
 	struct overrides *overrides; /* each tenant's limits */
@@ -44,16 +46,22 @@ struct api_table {
 	const struct httpd_route *v;
 	size_t n;
 	bool queued; /* requests that read entries: they take turns (server/http/queries.h) */
+	enum auth_need access; /* of routes that say nothing themselves */
 };
 
 #define API_TABLE(routes)                                                                                              \
 	{                                                                                                              \
-		(routes), sizeof(routes) / sizeof *(routes), false                                                      \
+		(routes), sizeof(routes) / sizeof *(routes), false, AUTH_ADMIN                                         \
+	}
+
+#define API_TABLE_FOR(routes, access)                                                                                  \
+	{                                                                                                              \
+		(routes), sizeof(routes) / sizeof *(routes), false, (access)                                           \
 	}
 
 #define API_QUEUED_TABLE(routes)                                                                                       \
 	{                                                                                                              \
-		(routes), sizeof(routes) / sizeof *(routes), true                                                      \
+		(routes), sizeof(routes) / sizeof *(routes), true, AUTH_READ                                           \
 	}
 
 extern const struct api_table api_query_table;  /* query, query_range, format_query */
@@ -72,6 +80,8 @@ extern const struct api_table api_status_table; /* ready, metrics, config, build
 /* Every family's routes in one array on the heap; *n: how many. */
 struct httpd_route *api_routes(size_t *n);
 
+/* An httpd_config.guard: the users of larch.auth_file. */
+bool api_guard(void *ctx, struct httpd_req *r, struct err *e);
 /* Puts a request that reads entries into its tenant's queue; an httpd_config.admit. */
 void api_admit(struct httpd_req *r, void *ctx);
 

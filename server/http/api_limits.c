@@ -61,4 +61,4 @@ static const struct httpd_route routes[] = {
 	{"GET", "/loki/api/v1/drilldown-limits", drilldown_limits, 0, "loki_api_v1_drilldown_limits"},
 };
 
-const struct api_table api_limits_table = API_TABLE(routes);
+const struct api_table api_limits_table = API_TABLE_FOR(routes, AUTH_READ);

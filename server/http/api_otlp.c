@@ -51,4 +51,4 @@ static const struct httpd_route routes[] = {
 	{"POST", "/otlp/v1/logs", otlp_handler, PUSH_MAX_BODY, "otlp_v1_logs", PUSH_MAX_BODY_KEY},
 };
 
-const struct api_table api_otlp_table = API_TABLE(routes);
+const struct api_table api_otlp_table = API_TABLE_FOR(routes, AUTH_PUSH);

@@ -258,4 +258,4 @@ static const struct httpd_route routes[] = {
 	{"POST", "/api/prom/push", push_handler, PUSH_MAX_BODY, "api_prom_push", PUSH_MAX_BODY_KEY},
 };
 
-const struct api_table api_push_table = API_TABLE(routes);
+const struct api_table api_push_table = API_TABLE_FOR(routes, AUTH_PUSH);

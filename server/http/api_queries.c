@@ -66,4 +66,4 @@ static const struct httpd_route routes[] = {
 	{"DELETE", "/larch/v1/queries/{id}", cancel, 0, "larch_v1_queries_id"},
 };
 
-const struct api_table api_queries_table = API_TABLE(routes);
+const struct api_table api_queries_table = API_TABLE_FOR(routes, AUTH_READ);

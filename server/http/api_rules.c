@@ -21,4 +21,4 @@ static const struct httpd_route routes[] = {
 	{"GET", "/prometheus/api/v1/alerts", alerts, 0, "prometheus_api_v1_alerts"},
 };
 
-const struct api_table api_rules_table = API_TABLE(routes);
+const struct api_table api_rules_table = API_TABLE_FOR(routes, AUTH_READ);

@@ -115,11 +115,11 @@ static void flush(struct httpd_req *r, void *ctx)
 }
 
 static const struct httpd_route routes[] = {
-	{"GET", "/ready", ready, 0, "ready"},
-	{"GET", "/metrics", metrics, 0, "metrics"},
+	{"GET", "/ready", ready, 0, "ready", .access = AUTH_PUBLIC},
+	{"GET", "/metrics", metrics, 0, "metrics", .access = AUTH_KNOWN},
 	{"GET", "/config", config, 0, "config"},
 	{"GET", "/services", services, 0, "services"},
-	{"GET", "/loki/api/v1/status/buildinfo", buildinfo, 0, "loki_api_v1_status_buildinfo"},
+	{"GET", "/loki/api/v1/status/buildinfo", buildinfo, 0, "loki_api_v1_status_buildinfo", .access = AUTH_KNOWN},
 	{"GET POST", "/log_level", log_level, 0, "log_level"},
 	{"GET POST", "/flush", flush, 0, "flush"},
 };

@@ -15,7 +15,9 @@ struct httpd_route *api_routes(size_t *n)
 		for (size_t i = 0; i < tables[t]->n; i++) {
 			MEM_GROW(v, *n, cap);
 			v[*n] = tables[t]->v[i];
-			v[(*n)++].queued = tables[t]->queued;
+			v[*n].queued = tables[t]->queued;
+			if (!v[*n].access) v[*n].access = (unsigned char)tables[t]->access;
+			++*n;
 		}
 	}
 	return v;

@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import time
 
-from harness import SERVER_CONFIG, short
+from harness import SERVER_CONFIG, http_request, short
 from tls import Authority
 
 
@@ -80,6 +80,86 @@ def test_certificates_of_clients(env):
     assert ask(server)[0] == 403 and ask(server, client=stranger)[0] == 403
     status, text = ask(server, "/loki/api/v1/push", headers=["Content-Type: application/json"], body="{}")
     assert status == 403 and "client_auth_type" in text, text
+
+
+def secret(env, *args):
+    """`larchctl secret`: the secret, and the entry for the file of users."""
+    done = env.run("larchctl", "secret", *args)
+    assert done.returncode == 0, done
+    return done.stdout.splitlines()[1], done.stdout.split("`users:`.\n")[1]
+
+
+def users(env):
+    """A server with three users; their secrets by name."""
+    secrets, text = {}, "users:\n"
+    for name, *rest in (("agents", "--tenant", "a", "agents", "push"), ("reader", "--tenant", "a", "reader", "read"),
+                        ("root", "root", "admin")):
+        secrets[name], entry = secret(env, *rest)
+        text += entry
+    file = env.write("users.yaml", text)
+    config = SERVER_CONFIG.replace("auth_enabled: false", "auth_enabled: true")
+    runtime = "larch: {auth_file: %s}\nruntime_config: {period: 50ms}\n" % file
+    return env.server(config=config + runtime), secrets, file
+
+
+BODY = b'{"streams": [{"stream": {"app": "x"}, "values": [["%d", "%s"]]}]}'
+
+
+@short
+def test_users(env):
+    server, secrets, file = users(env)
+
+    def status(method, path, who=None, tenant=None, body=None):
+        headers = {"Content-Type": "application/json"}
+        if who:
+            headers["Authorization"] = "Bearer " + secrets[who]
+        if tenant:
+            headers["X-Scope-OrgID"] = tenant
+        return http_request(method, server.url + path, body, headers).status
+
+    body = BODY % (time.time_ns(), b"of a")
+    push, labels = "/loki/api/v1/push", "/loki/api/v1/labels"
+    assert status("GET", "/ready") == 200 and status("GET", "/metrics") == 401
+    assert status("POST", push, body=body) == 401 and status("GET", labels) == 401
+    assert status("POST", push, "agents", body=body) == 204  # its only tenant
+    assert status("POST", push, "agents", "b", body=body) == 403
+    assert status("GET", labels, "agents") == 403 and status("GET", labels, "reader", "a") == 200
+    assert status("POST", push, "reader", body=body) == 403 and status("GET", "/metrics", "reader") == 200
+    assert status("POST", "/flush", "reader") == 403 and status("POST", "/flush", "root") == 204
+    assert status("GET", labels, "root", "b") == 200 and status("GET", labels, "root") == 401
+    assert "WWW-Authenticate" in http_request("GET", server.url + labels).headers
+    run = env.run("larchctl", "query", "-s", server.url, "--user", "reader", "--secret", "@" +
+                  env.write("secret", secrets["reader"] + "\n"), '{app="x"}')
+    assert run.returncode == 0 and "of a" in run.stdout, run
+    with open(file, encoding="utf-8") as f:
+        text = f.read()
+    env.write("users.yaml", text.replace("reader", "nobody").replace("[read]", "[push]"))
+    env.wait_for(lambda: status("GET", labels, "reader", "a") == 403)
+
+
+@short
+def test_no_route_shows_another_tenant(env):
+    """Every route that the server has, asked by a user of one tenant for another, and by one with the wrong role."""
+    server, secrets, _ = users(env)
+    other = {"Authorization": "Bearer " + secrets["root"], "X-Scope-OrgID": "b", "Content-Type": "application/json"}
+    assert http_request("POST", server.url + "/loki/api/v1/push", BODY % (time.time_ns(), b"needle of b"), other).status == 204
+    routes = [line.split() for line in env.run("larch-server", "-list-routes").stdout.splitlines()]
+    assert len(routes) > 40, routes
+    query = "?query=%7Bapp%3D%22x%22%7D&match%5B%5D=%7Bapp%3D%22x%22%7D&targetBytesPerShard=1KB"
+    for method, _, path in routes:
+        path = path.replace("{name}", "app").replace("{id}", "1")
+
+        def ask_as(tenant, name=None):
+            headers = {"X-Scope-OrgID": tenant}
+            if name:
+                headers["Authorization"] = "Bearer " + secrets[name]
+            return http_request(method, server.url + path + query, None if method == "GET" else b"", headers)
+
+        assert path == "/ready" or ask_as("b").status == 401, (method, path)
+        for name in ("agents", "reader"):
+            assert path == "/ready" or ask_as("b", name).status == 403, (method, path, name)
+            answer = ask_as("a", name)
+            assert "needle" not in answer.text and '"x"' not in answer.text, (method, path, name, answer)
 
 
 @short

@@ -59,6 +59,17 @@ const _Atomic bool *httpd_cancel_flag(const struct httpd_req *r) { return &r->ca
 
 uint64_t httpd_id(const struct httpd_req *r) { return r->id; }
 void httpd_run(struct httpd_req *r) { r->run(r); }
+unsigned char httpd_access(const struct httpd_req *r) { return (unsigned char)r->id; }
+void httpd_note(struct httpd_req *r, struct str text)
+{
+	(void)r;
+	(void)text;
+}
+struct str httpd_noted(const struct httpd_req *r)
+{
+	(void)r;
+	return STR_NULL;
+}
 const char *httpd_route_name(const struct httpd_req *r) { return r->name; }
 struct str httpd_peer(const struct httpd_req *r) { return str_c(r->name); }
 
