@@ -123,14 +123,13 @@ bool client_get(struct cli *c, const char *path, struct str query, struct buf *a
 bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
 		 struct buf *value, struct err *e)
 {
-	struct httpc_result res;
+	struct httpc_result res = {0};
 	struct request q;
-	bool ok;
+	bool ok = request_init(&q, c, path, query, NULL, e);
 
-	request_init(&q, c, path, query, NULL);
 	q.opts.method = method;
 	q.opts.want[0] = want;
-	ok = httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	ok = ok && httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
 	if (ok && want) buf_c(value, res.got[0]);
 	buf_free(&res.body);
 	request_fini(&q);
