@@ -6,7 +6,7 @@ import time
 
 from harness import short
 from ledger import SEC, Ledger
-from test_server import OPEN_LIMITS, quiet
+from test_server import OPEN_LIMITS, flush
 
 
 def shared(env, name, more="", start=True):
@@ -58,7 +58,7 @@ def test_kills_of_both_during_load(env):
         want = len(ledger.acked) + 1500
         env.wait_for(lambda w=want: len(ledger.acked) >= w, "acknowledgements")
         time.sleep(rnd.random() * .2)  # anywhere in what the servers do; nothing is waited for
-        threading.Thread(target=lambda k=i: quiet(lambda: servers[k % 2].post("/flush")), daemon=True).start()
+        threading.Thread(target=flush, args=(servers[i % 2],), daemon=True).start()
         servers[i % 2].kill()
         servers[i % 2].restart()
     ledger.finish()
