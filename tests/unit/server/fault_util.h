@@ -45,12 +45,25 @@ enum object_fault_kind {
 	OBJECT_FAULTS
 };
 
+struct object_faults {
+	struct trigger t;
+	enum object_fault_kind kind;
+	_Atomic bool fired, dead, paused; /* paused: nothing fails, nothing counts */
+};
+
+static inline void object_faults_arm(struct object_faults *f, enum object_fault_kind kind, long at)
+{
+	f->fired = f->dead = false;
+	f->kind = kind;
+	trigger_arm(&f->t, at);
+}
+
+static inline void object_faults_end(struct object_faults *f) { object_faults_arm(f, f->kind, -1); }
+
 struct object_fault {
 	struct object_store base; /* first */
 	struct object_store *under;
-	struct trigger *t;
-	enum object_fault_kind kind;
-	_Atomic bool dead;
+	struct object_faults *f;
 };
 
 struct object_upload {
@@ -60,16 +73,20 @@ struct object_upload {
 
 static inline bool object_error(const struct object_fault *f, struct err *e)
 {
-	return err_set(e, f->kind == OBJECT_TIMES_OUT ? ERR_TIMEOUT : ERR_IO, "injected failure");
+	return err_set(e, f->f->kind == OBJECT_TIMES_OUT ? ERR_TIMEOUT : ERR_IO, "injected failure");
 }
 
 /* True: this call shall fail. *done: but do it first. */
 static inline bool object_due(struct object_fault *f, bool *done)
 {
-	bool due = trigger_pull(f->t);
-	if (due && f->kind == OBJECT_DEAD) f->dead = true;
-	*done = due && f->kind == OBJECT_ANSWER_LOST;
-	return due || f->dead;
+	struct object_faults *x = f->f;
+	*done = false;
+	if (x->paused) return false;
+	bool due = trigger_pull(&x->t);
+	if (due) x->fired = true;
+	if (due && x->kind == OBJECT_DEAD) x->dead = true;
+	*done = due && x->kind == OBJECT_ANSWER_LOST;
+	return due || x->dead;
 }
 
 static inline struct object_upload *fault_begin(struct object_store *s, struct str name, struct err *e)
@@ -92,7 +109,7 @@ static inline bool fault_append(struct object_upload *u, struct str piece, struc
 	struct object_fault *f = u->f;
 	bool done;
 	if (!object_due(f, &done)) return f->under->ops->append(u->under, piece, e);
-	if (done || f->kind == OBJECT_HALF)
+	if (done || f->f->kind == OBJECT_HALF)
 		f->under->ops->append(u->under, str_sub(piece, 0, done ? piece.n : piece.n / 2), e);
 	return object_error(f, e);
 }
@@ -121,7 +138,7 @@ static inline bool fault_get(struct object_store *s, struct str name, uint64_t o
 	struct object_fault *f = (struct object_fault *)s;
 	bool done;
 	if (!object_due(f, &done)) return f->under->ops->get(f->under, name, off, n, out, e);
-	if (f->kind == OBJECT_HALF) f->under->ops->get(f->under, name, off, n / 2, out, e);
+	if (f->f->kind == OBJECT_HALF) f->under->ops->get(f->under, name, off, n / 2, out, e);
 	return object_error(f, e);
 }
 
@@ -151,7 +168,7 @@ static inline bool fault_list(struct object_store *s, struct str prefix, object_
 	struct half_list h = {fn, ud, 1};
 	bool done;
 	if (!object_due(f, &done)) return f->under->ops->list(f->under, prefix, fn, ud, e);
-	if (f->kind == OBJECT_HALF) f->under->ops->list(f->under, prefix, half_list, &h, e);
+	if (f->f->kind == OBJECT_HALF) f->under->ops->list(f->under, prefix, half_list, &h, e);
 	return object_error(f, e);
 }
 
@@ -176,8 +193,7 @@ static inline void fault_free(struct object_store *s)
 	free(s);
 }
 
-static inline struct object_store *object_fault_new(struct object_store *under, struct trigger *t,
-						    enum object_fault_kind kind)
+static inline struct object_store *object_fault_new(struct object_store *under, struct object_faults *faults)
 {
 	static const struct object_ops ops = {.begin = fault_begin,
 					      .append = fault_append,
@@ -192,8 +208,7 @@ static inline struct object_store *object_fault_new(struct object_store *under, 
 	struct object_fault *f = mem_zalloc(sizeof *f);
 	f->base.ops = &ops;
 	f->under = under;
-	f->t = t;
-	f->kind = kind;
+	f->f = faults;
 	return &f->base;
 }
 

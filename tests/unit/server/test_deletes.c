@@ -1,96 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/server/delete_util.h"
+
 #include "common/units.h"
-#include "server/store/deletes.h"
 #include "server/store/mask.h"
-#include "tests/unit/server/store_util.h"
 
 #define TENANT "team-a"
 #define NOW    INT64_C(1700000000000000000)
 #define PERIOD UNITS_DAY /* in which a request may be cancelled */
 
-/* ---- the model: requests with what had arrived by then ---- */
-
-static bool any_line(const struct entry_of *x)
-{
-	(void)x;
-	return true;
-}
-static bool has_error(const struct entry_of *x) { return str_find(x->line, STR("error")) >= 0; }
-static bool has_no_cache(const struct entry_of *x) { return str_find(x->line, STR("cache")) < 0; }
-static bool is_info(const struct entry_of *x) { return str_eqc(labels_get(&x->meta, STR("detected_level")), "info"); }
-static bool is_a1(const struct labels *l) { return str_eqc(labels_get(l, STR("app")), "a1"); }
-static bool is_host(const struct labels *l) { return str_cmp(labels_get(l, STR("host")), STR("h3")) < 0; }
-static bool is_any(const struct labels *l) { return l->n > 0; }
-
-static const struct kind {
-	const char *query;
-	bool (*stream)(const struct labels *l);
-	bool (*entry)(const struct entry_of *x);
-} kinds[] = {
-	{"{app=\"a1\"}", is_a1, any_line},
-	{"{host=~\"h[0-2]\"} |= \"error\"", is_host, has_error},
-	{"{app=~\"a.\"} != `cache`", is_any, has_no_cache},
-	{"{app=~\"a.+\"} | detected_level=\"info\"", is_any, is_info},
-	{"{host=~\"h[0-2]\"} | json", is_host, any_line},
-};
-
-struct request {
-	const struct kind *kind;
-	int64_t from, to;
-	size_t arrived; /* entries of the model that came before */
-	bool cancelled;
-	char id[DELETE_ID];
-};
-
-struct requests {
-	struct request v[256];
-	size_t n;
-};
-
-static bool is_deleted(const struct model *m, const struct requests *q, size_t i)
-{
-	const struct entry_of *x = &m->v[i];
-	for (size_t k = 0; k < q->n; k++) {
-		const struct request *r = &q->v[k];
-		if (!r->cancelled && i < r->arrived && x->ts >= r->from && x->ts <= r->to &&
-		    r->kind->stream(&m->streams[x->stream]) && r->kind->entry(x))
-			return true;
-	}
-	return false;
-}
-
-/* What is left of the model; borrows from it. free(v). */
-static struct model visible(const struct model *m, const struct requests *q)
-{
-	struct model left = {.streams = m->streams, .nstreams = m->nstreams};
-	for (size_t i = 0; i < m->n; i++) {
-		if (is_deleted(m, q, i)) continue;
-		MEM_GROW(left.v, left.n, left.cap);
-		left.v[left.n++] = m->v[i];
-	}
-	return left;
-}
-
-static struct tenant *tenant_of(struct place *p) { return store_tenant(p->st, STR(TENANT), true); }
-
 static void request(const struct model *m, struct requests *q, struct place *p, const struct kind *kind, int64_t from,
 		    int64_t to)
 {
-	struct request *r = &q->v[q->n];
-	*r = (struct request){.kind = kind, .from = from, .to = to, .arrived = m->n};
-	MUST(deletes_create(tenant_of(p), &(struct delete_spec){str_c(kind->query), from, to}, r->id, must));
-	ingest_fence(p->in);
-	q->n++;
+	MUST(requests_make(q, m, p, TENANT, kind, from, to, must));
 }
 
 static void cancel(struct requests *q, struct place *p, size_t i)
 {
 	struct err e = ERR_INIT;
-	bool ok = deletes_cancel(tenant_of(p), str_c(q->v[i].id), INT64_MIN, false, &e);
-	assert_int_equal(ok, !q->v[i].cancelled);
+	bool was = q->v[i].cancelled, ok = requests_cancel(q, p, TENANT, i, INT64_MIN, &e);
+	assert_int_equal(ok, !was);
 	if (!ok) assert_int_equal(e.code, ERR_NOT_FOUND);
-	q->v[i].cancelled = true;
 }
+
+static struct tenant *tenant_of(struct place *p) { return store_tenant(p->st, STR(TENANT), true); }
 
 /* ---- checks ---- */
 
@@ -206,7 +138,7 @@ static void run_model(uint64_t seed, int steps)
 {
 	struct place p;
 	struct model m;
-	struct requests *q = mem_zalloc(sizeof *q);
+	struct requests *q = requests_new();
 	struct rnd r = {seed};
 	int64_t now = NOW;
 	print_message("seed %llu\n", (unsigned long long)seed);
@@ -222,7 +154,7 @@ static void run_model(uint64_t seed, int steps)
 	check(&m, q, &p, &r);
 	place_fini(&p);
 	model_free(&m);
-	free(q);
+	requests_free(q);
 }
 
 static void every_reading_agrees_with_the_model(void **state)
@@ -248,7 +180,7 @@ static void an_equal_entry_sent_again_shows(void **state)
 {
 	struct place p;
 	struct model m;
-	struct requests *q = mem_zalloc(sizeof *q);
+	struct requests *q = requests_new();
 	struct rnd r = {1};
 	(void)state;
 	place_init(&p);
@@ -274,7 +206,7 @@ static void an_equal_entry_sent_again_shows(void **state)
 	check(&m, q, &p, &r);
 	place_fini(&p);
 	model_free(&m);
-	free(q);
+	requests_free(q);
 }
 
 /* A crash between the flushes of two heads of a tenant in one generation. */
@@ -284,7 +216,7 @@ static void heads_of_one_generation_survive_apart(void **state)
 	for (int n = 1; n < 8; n++) {
 		struct place p;
 		struct model m;
-		struct requests *q = mem_zalloc(sizeof *q);
+		struct requests *q = requests_new();
 		struct rnd r = {1};
 		struct err e = ERR_INIT;
 		struct fs_fault f;
@@ -313,7 +245,7 @@ static void heads_of_one_generation_survive_apart(void **state)
 		check(&m, q, &p, &r);
 		place_fini(&p);
 		model_free(&m);
-		free(q);
+		requests_free(q);
 		if (flushed) return;
 	}
 	fail_msg("the flush never came through");
@@ -428,7 +360,7 @@ static void a_snapshot_stays_as_it_was(void **state)
 {
 	struct place p;
 	struct model m;
-	struct requests *q = mem_zalloc(sizeof *q);
+	struct requests *q = requests_new();
 	struct reader_stats before, after, cancelled;
 	(void)state;
 	place_init(&p);
@@ -453,7 +385,7 @@ static void a_snapshot_stays_as_it_was(void **state)
 	snapshot_free(s3);
 	place_fini(&p);
 	model_free(&m);
-	free(q);
+	requests_free(q);
 }
 
 /* ---- what compaction asks ---- */
@@ -462,7 +394,7 @@ static void requests_are_done_when_nothing_is_left(void **state)
 {
 	struct place p;
 	struct model m;
-	struct requests *q = mem_zalloc(sizeof *q);
+	struct requests *q = requests_new();
 	struct err e = ERR_INIT;
 	(void)state;
 	place_init(&p);
@@ -503,7 +435,7 @@ static void requests_are_done_when_nothing_is_left(void **state)
 	deletes_unref(d);
 	place_fini(&p);
 	model_free(&m);
-	free(q);
+	requests_free(q);
 }
 
 static void queries_that_select_no_lines_are_refused(void **state)

@@ -114,16 +114,7 @@ static void a_failing_file_operation_loses_nothing(void **state)
 	}
 }
 
-struct failing_objects {
-	struct trigger t;
-	enum object_fault_kind kind;
-};
-
-static struct object_store *fail_objects(void *ud, struct object_store *files)
-{
-	struct failing_objects *f = ud;
-	return object_fault_new(files, &f->t, f->kind);
-}
+static struct object_store *fail_objects(void *ud, struct object_store *files) { return object_fault_new(files, ud); }
 
 static void a_failing_object_operation_loses_nothing(void **state)
 {
@@ -135,11 +126,11 @@ static void a_failing_object_operation_loses_nothing(void **state)
 			struct place p;
 			struct ledger a, b;
 			struct life w;
-			struct failing_objects f = {.kind = (enum object_fault_kind)kind};
+			struct object_faults f = {0};
 			if (kind <= OBJECT_TIMES_OUT && !takes_turn((size_t)kind, 2, at)) continue;
 			place_init(&p);
 			begin(&w, &p, &a, &b);
-			trigger_arm(&f.t, at);
+			object_faults_arm(&f, (enum object_fault_kind)kind, at);
 			p.objects = fail_objects;
 			p.objects_ud = &f;
 			live(&w);
