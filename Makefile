@@ -109,6 +109,7 @@ $(O)/tests/%.so: tests/integration/%.c
 
 test: deps ## everything a change must pass: arrows, unit, fuzz corpora, integration (needs nothing outside this tree)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all unit-programs helpers
+	@echo 'Left to make test-services: an S3 server (Ceph) and Prometheus.'
 	$(Q)tests/run --title test --unit $(O) --fuzz $(O) --integration $(O)
 test-services: deps deps-services ## tests against real heavier services from Debian's packages
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all helpers

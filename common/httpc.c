@@ -65,8 +65,11 @@ static CURL *new_handle(struct err *e)
 static size_t on_body(char *p, size_t size, size_t n, void *ud)
 {
 	struct exchange *x = ud;
+	curl_off_t whole;
 
 	n *= size;
+	if (!x->body.p && !curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &whole) && whole > 0)
+		buf_reserve(&x->body, (size_t)whole < x->max_body ? (size_t)whole : x->max_body);
 	if (n > x->max_body - x->body.n) {
 		x->too_large = true;
 		return 0; /* anything but n stops the transfer */
@@ -172,8 +175,8 @@ static void set_headers(struct exchange *x, const struct httpc_opts *o)
 		x->headers = curl_slist_append(x->headers, buf_cstr(&b));
 		buf_free(&b);
 	}
-	/* A server that does not know it would cost a second of waiting per request. */
-	x->headers = curl_slist_append(x->headers, "Expect:");
+	/* A server that does not know it would cost a second of waiting per request. libcurl would sign its absence. */
+	if (!o->sigv4) x->headers = curl_slist_append(x->headers, "Expect:");
 	curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
 }
 
