@@ -12,6 +12,7 @@
 /* A row for a member of struct config; one for a key that means nothing; one for a refused key. */
 #define ROW(k, key_, member, def_, doc_, ...) {.key = key_, .kind = CONF_##k, .off = offsetof(struct config, member), .def = def_, .doc = doc_, __VA_ARGS__}
 #define BLOCK(key_, table) {.key = key_, .kind = CONF_OBJ, .sub = &table, .doc = ""}
+#define STORAGE(key_, table) {.key = key_, .kind = CONF_OBJ, .off = offsetof(struct config, storage), .sub = &table, .doc = ""}
 #define NOTHING(key_) {.key = key_, .kind = CONF_IGNORED, .doc = "Means nothing here."}
 #define REFUSED(key_, why) {.key = key_, .kind = CONF_REFUSED, .doc = why}
 /* Blocks share one struct: their tables describe struct config itself, at offset 0. */
@@ -19,7 +20,6 @@
 	static const struct conf_field var##_fields[] = {__VA_ARGS__, {0}}; \
 	static const struct conf_table var = {name_, sizeof(struct config), var##_fields}
 
-#define NO_OBJECT_STORE "Only the filesystem stores data here: use filesystem."
 #define NO_RULER "There is no ruler: keep rules where they are evaluated now and remove the block."
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
@@ -86,17 +86,10 @@ TABLE(server_table, "server",
       NOTHING("report_grpc_codes_in_instrumentation_label_enabled"), NOTHING("proxy_protocol_enabled"),
       NOTHING("trace_request_headers"), NOTHING("cluster_validation"), NOTHING("graceful_shutdown_delay"));
 
-TABLE(common_filesystem_table, "common.storage.filesystem",
-      ROW(STR, "chunks_directory", common.chunks_directory, "", "Where Loki keeps chunks; here the data directory lies beside it."),
-      NOTHING("rules_directory"));
-TABLE(common_storage_table, "common.storage", BLOCK("filesystem", common_filesystem_table), REFUSED("s3", NO_OBJECT_STORE),
-      REFUSED("gcs", NO_OBJECT_STORE), REFUSED("azure", NO_OBJECT_STORE), REFUSED("swift", NO_OBJECT_STORE),
-      REFUSED("alibabacloud", NO_OBJECT_STORE), REFUSED("bos", NO_OBJECT_STORE), REFUSED("cos", NO_OBJECT_STORE),
-      REFUSED("object_store", NO_OBJECT_STORE), NOTHING("hedging"), NOTHING("congestion_control"));
 TABLE(common_table, "common",
       ROW(STR, "path_prefix", common.path_prefix, "", "Directory under which data lies.", .flag = "common.path-prefix"),
       ROW(INT, "replication_factor", common.replication_factor, "1", "Copies of each entry; only 1 can be kept.", .min = 1, .max = 1000),
-      BLOCK("storage", common_storage_table), NOTHING("ring"), NOTHING("instance_addr"), NOTHING("instance_enable_ipv6"),
+      STORAGE("storage", storage_common_table), NOTHING("ring"), NOTHING("instance_addr"), NOTHING("instance_enable_ipv6"),
       NOTHING("instance_interface_names"), NOTHING("compactor_address"), NOTHING("compactor_grpc_address"),
       NOTHING("persist_tokens"));
 
@@ -157,17 +150,6 @@ TABLE(query_range_table, "query_range",
       NOTHING("cache_instant_metric_results"), NOTHING("instant_metric_results_cache"), NOTHING("instant_metric_query_split_align"),
       NOTHING("max_retries"), NOTHING("parallelise_shardable_queries"), NOTHING("shard_aggregations"), NOTHING("split_queries_by_interval"));
 
-TABLE(storage_filesystem_table, "storage_config.filesystem",
-      ROW(STR, "directory", filesystem_directory, "", "Where Loki keeps chunks; here the data directory lies beside it."));
-TABLE(storage_table, "storage_config", BLOCK("filesystem", storage_filesystem_table), REFUSED("aws", NO_OBJECT_STORE),
-      REFUSED("s3", NO_OBJECT_STORE), REFUSED("gcs", NO_OBJECT_STORE), REFUSED("azure", NO_OBJECT_STORE), REFUSED("swift", NO_OBJECT_STORE),
-      REFUSED("alibabacloud", NO_OBJECT_STORE), REFUSED("bos", NO_OBJECT_STORE), REFUSED("cos", NO_OBJECT_STORE),
-      REFUSED("named_stores", NO_OBJECT_STORE), REFUSED("object_store", NO_OBJECT_STORE), REFUSED("cassandra", NO_OBJECT_STORE),
-      REFUSED("bigtable", NO_OBJECT_STORE), REFUSED("grpc_store", NO_OBJECT_STORE), NOTHING("use_thanos_objstore"), NOTHING("object_prefix"),
-      NOTHING("hedging"), NOTHING("congestion_control"), NOTHING("tsdb_shipper"), NOTHING("boltdb_shipper"), NOTHING("boltdb"),
-      NOTHING("bloom_shipper"), NOTHING("index_queries_cache_config"), NOTHING("index_cache_validity"), NOTHING("disable_broad_index_queries"),
-      NOTHING("max_parallel_get_chunk"), NOTHING("max_chunk_batch_size"));
-
 TABLE(compactor_table, "compactor",
       ROW(DUR_GO, "delete_request_cancel_period", compactor.delete_request_cancel_period, "24h", "How long a delete request may be cancelled; only then what it hides leaves the disk.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-request-cancel-period"),
       ROW(DUR_GO, "delete_max_interval", compactor.delete_max_interval, "24h", "Largest max_interval of a delete request; 0: any.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-max-interval"),
@@ -186,12 +168,16 @@ TABLE(runtime_table, "runtime_config",
 TABLE(larch_table, "larch",
       ROW(STR, "data_dir", larch.data_dir, "", "Where everything is kept; empty: common.path_prefix, else $STATE_DIRECTORY, else ./larch-data.", .flag = "larch.data-dir"),
       ROW(STR, "store_dir", larch.store_dir, "", "A directory for segments and catalogs that several servers share, each with a data_dir of its own; empty: in data_dir, for this server alone.", .flag = "larch.store-dir"),
-      ROW(DUR_GO, "catalog_refresh", larch.catalog_refresh, "5s", "How often a server looks for what others wrote to a store that they share.", .min = 10000000, .max = INT64_C(3600000000000), .flag = "larch.catalog-refresh"),
+      ROW(DUR_GO, "catalog_refresh", larch.catalog_refresh, "5s", "How often a server looks for what others wrote to a store that they share (store_dir, a bucket).", .min = 10000000, .max = INT64_C(3600000000000), .flag = "larch.catalog-refresh"),
       ROW(BYTES, "memory_limit", larch.memory_limit, "256MB", "Memory for heads, request bodies, caches and queries.", .min = 32 << 20, .max = INT64_MAX, .flag = "larch.memory-limit"),
       ROW(ENUM, "sync", larch.sync, "group", "When the log is flushed to disk: group (before each answer), interval, none.", .names = sync_names, .flag = "larch.sync"),
       ROW(DUR_GO, "sync_interval", larch.sync_interval, "5ms", "Longest time between syncs.", .min = 0, .max = INT64_C(60000000000), .flag = "larch.sync-interval"),
       ROW(BYTES, "flush_bytes", larch.flush_bytes, "32MB", "Heads are flushed to segments at this size.", .min = 1 << 20, .max = INT64_C(1) << 40, .flag = "larch.flush-bytes"),
       ROW(BYTES, "disk_reserve", larch.disk_reserve, "0", "With less than this free on the data directory's disk pushes get 503, so that flushing, retention and compaction can go on; 0: a twentieth of the disk, at most 1GB.", .flag = "larch.disk-reserve"),
+      ROW(BOOL, "single_writer", larch.single_writer, "false", "No other server writes to the bucket: needed where the bucket does not know put-if-absent.", .flag = "larch.single-writer"),
+      ROW(STR, "object_cache_dir", larch.object_cache_dir, "", "Where pieces of a bucket's objects are kept once they were read; empty: in data_dir.", .flag = "larch.object-cache-dir"),
+      ROW(BYTES, "object_cache_bytes", larch.object_cache_bytes, "4GB", "Most that may be kept of a bucket's objects; 0: nothing is.", .max = INT64_MAX, .flag = "larch.object-cache-bytes"),
+      ROW(BYTES, "multipart_bytes", larch.multipart_bytes, "64MB", "Objects larger than this are uploaded to a bucket in parts.", .min = 5 << 20, .max = INT64_C(5) << 30, .flag = "larch.multipart-bytes"),
       ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"),
       ROW(STR, "auth_file", larch.auth_file, "", "Users with their secrets' digests, tenants and roles (docs/SECURITY.md); empty: everybody may do everything. Read again every runtime_config.period.", .flag = "larch.auth-file"),
       ROW(BOOL, "logql_extensions", larch.logql_extensions, "false", "Queries may use LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md). Without it a request asks for that with X-Larch-Extensions: on.", .flag = "larch.logql-extensions"));
@@ -203,13 +189,13 @@ static const struct conf_field fields[] = {
 	ROW(BOOL, "auth_enabled", auth_enabled, "true", "Requests must name their tenant in X-Scope-OrgID; false: the one tenant is \"fake\".", .flag = "auth.enabled"),
 	BLOCK("server", server_table), BLOCK("common", common_table), BLOCK("ingester", ingester_table),
 	BLOCK("distributor", distributor_table), BLOCK("querier", querier_table), BLOCK("frontend", frontend_table),
-	BLOCK("query_range", query_range_table), BLOCK("compactor", compactor_table), BLOCK("storage_config", storage_table),
+	BLOCK("query_range", query_range_table), BLOCK("compactor", compactor_table), STORAGE("storage_config", storage_config_table), STORAGE("schema_config", storage_schema_table),
 	{.key = "limits_config", .kind = CONF_OBJ, .off = offsetof(struct config, limits), .sub = &limits_table, .doc = ""},
 	BLOCK("larch", larch_table),
 	REFUSED("ruler", NO_RULER), REFUSED("ruler_storage", NO_RULER),
 	REFUSED("kafka_config", "Kafka is not read or written here: remove the block."),
 	BLOCK("runtime_config", runtime_table),
-	NOTHING("schema_config"), NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
+	NOTHING("ballast_bytes"), NOTHING("internal_server"), NOTHING("ui"), NOTHING("query_engine"),
 	NOTHING("query_scheduler"), NOTHING("ingester_client"), NOTHING("pattern_ingester"), NOTHING("index_gateway"), NOTHING("bloom_build"),
 	NOTHING("bloom_gateway"), NOTHING("chunk_store_config"), NOTHING("compactor_grpc_client"), NOTHING("compactor_client"), NOTHING("frontend_worker"),
 	NOTHING("table_manager"), NOTHING("memberlist"), NOTHING("dataobj"), NOTHING("ingest_limits"), NOTHING("ingest_limits_client"),
@@ -276,10 +262,17 @@ static void pick_data_dir(struct config *c)
 	const char *state = getenv("STATE_DIRECTORY");
 	struct str d = c->larch.data_dir;
 	if (!d.n && c->common.path_prefix.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->common.path_prefix));
-	if (!d.n && c->filesystem_directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->filesystem_directory));
-	if (!d.n && c->common.chunks_directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->common.chunks_directory));
+	if (!d.n && c->storage.directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->storage.directory));
+	if (!d.n && c->storage.chunks_directory.n) d = arena_printf(&c->arena, "%.*s/larch", STR_ARG(c->storage.chunks_directory));
 	if (!d.n && state && *state) d = str_c(state);
 	c->data_dir = d.n ? arena_cstr(&c->arena, d) : "./larch-data";
+}
+
+static bool pick_storage(struct config *c, struct err *e)
+{
+	if (!storage_resolve(&c->storage, &c->arena, clock_wall(&clock_real), (const char *(*)(const char *))getenv, e)) return false;
+	if (!c->storage.in_bucket || !c->larch.store_dir.n) return true;
+	return err_set(e, ERR_INVALID, "larch.store_dir and a bucket (%s): objects are kept in one place; remove one of them", c->storage.bucket.s3.bucket);
 }
 
 bool config_load(struct config *c, const char *path, bool expand_env, const struct str *flags, size_t n, struct err *e)
@@ -300,6 +293,7 @@ bool config_load(struct config *c, const char *path, bool expand_env, const stru
 	}
 	if (!check(c, NULL, e)) return false;
 	pick_data_dir(c);
+	if (!pick_storage(c, e)) return file ? err_wrap(e, "%s", path) : false;
 	return true;
 }
 

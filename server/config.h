@@ -9,6 +9,7 @@
 #define LARCH_SERVER_CONFIG_H
 
 #include "server/limits.h"
+#include "server/storage.h"
 
 enum wal_sync { WAL_SYNC_GROUP, WAL_SYNC_INTERVAL, WAL_SYNC_NONE };
 
@@ -26,7 +27,6 @@ struct config {
 	} server;
 	struct {
 		struct str path_prefix;
-		struct str chunks_directory;
 		int64_t replication_factor;
 	} common;
 	struct {
@@ -37,7 +37,7 @@ struct config {
 	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
 	struct { int64_t max_outstanding; } frontend;
 	struct { int64_t delete_request_cancel_period, delete_max_interval; } compactor;
-	struct str filesystem_directory; /* storage_config.filesystem.directory */
+	struct storage storage; /* of common, storage_config and schema_config */
 	struct limits limits;
 	struct { struct conf_strs files; int64_t period; } runtime;
 	struct {
@@ -46,7 +46,9 @@ struct config {
 		uint64_t memory_limit;
 		int sync;
 		int64_t sync_interval;
-		uint64_t flush_bytes, disk_reserve;
+		uint64_t flush_bytes, disk_reserve, object_cache_bytes, multipart_bytes;
+		struct str object_cache_dir;
+		bool single_writer;
 		int64_t http_workers;
 		bool logql_extensions;
 		struct str auth_file;

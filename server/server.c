@@ -10,6 +10,7 @@
 #include "server/http/queries.h"
 #include "server/ingest/ingest.h"
 #include "server/metrics.h"
+#include "server/objects.h"
 #include "server/store/store.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct server {
 	struct metrics *metrics;
 	struct overrides *overrides;
 	struct auth *auth; /* NULL: no users */
+	struct objects objects;
 	struct store *store;
 	struct ingest *ingest;
 	struct exec_engine *engine;
@@ -87,6 +89,7 @@ static void read_figures(void *ud)
 	queries_figures(s->queries, &waiting);
 	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
 	set_delete_figures(s);
+	objects_figures(&s->objects);
 	set_log_counts(s->metrics);
 }
 
@@ -106,28 +109,19 @@ static void start_metrics(struct server *s)
 	metrics_set(metrics_get(s->metrics, METRIC_BUILD_INFO, &version), 1);
 }
 
-/* Where segments and catalogs are kept, if not in the data directory. */
-static bool open_objects(const struct config *c, struct store_config *sc, struct err *e)
-{
-	struct buf dir = {0};
-	if (!c->larch.store_dir.n) return true;
-	buf_str(&dir, c->larch.store_dir);
-	sc->objects = object_fs_open(&fs_real, buf_cstr(&dir), true, e);
-	sc->shared = true;
-	buf_free(&dir);
-	return sc->objects != NULL;
-}
-
 static bool start_storage(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
+	if (!objects_open(&s->objects, c, s->metrics, e)) return false;
 	struct store_config sc = {.dir = c->data_dir,
+				  .objects = s->objects.store,
+				  .remote = s->objects.remote,
+				  .shared = s->objects.shared,
 				  .fs = &fs_real,
 				  .clock = &clock_real,
 				  .cache_bytes = part(c, PART_CACHE),
 				  .refresh_ns = c->larch.catalog_refresh,
 				  .delete_lang = &delete_filter_lang};
-	if (!open_objects(c, &sc, e)) return false;
 	s->store = store_open(&sc, e);
 	if (!s->store) return false;
 	struct buf wal = {0};

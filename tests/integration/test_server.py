@@ -201,7 +201,7 @@ def test_a_usual_configuration_runs(env):
     server.push({"app": "a"}, ["hello"])
     assert server.lines('{app="a"}') == ["hello"]
     log = server.log()
-    assert "compactor (line 24)" in log and "schema_config" in log, log
+    assert "compactor.working_directory (line 25)" in log and "schema_config.configs[0].store (line 18)" in log, log
     assert "retention_period" in log
     assert "path_prefix: " + env.path("server-data") in server.get("/config").text
 

@@ -104,8 +104,10 @@ static void refused(void **state)
 	static const struct { const char *text; int line; const char *says[3]; } rows[] = {
 		{"limits_config:\n  max_entries_limit: 5\n", 2, {"max_entries_limit", "did you mean", "max_entries_limit_per_query"}},
 		{"servr: {}\n", 1, {"servr", "server"}},
-		{"common:\n  storage:\n    s3:\n      bucketnames: x\n", 3, {"s3", "filesystem"}},
-		{"storage_config: {aws: {s3: x}}\n", 1, {"aws", "filesystem"}},
+		{"common:\n  storage:\n    gcs:\n      bucket_name: x\n", 3, {"gcs", "filesystem or s3"}},
+		{"storage_config: {azure: {account_name: x}}\n", 1, {"azure", "filesystem or s3"}},
+		{"common: {storage: {s3: {bucketnames: b}}}\nlarch: {store_dir: /x}\n", 0, {"store_dir", "one place"}},
+		{"storage_config: {aws: {s3: x}}\n", 0, {"storage_config.aws", "scheme"}},
 		{"ruler:\n  alertmanager_url: http://x\n", 1, {"ruler"}},
 		{"server: {http_tls_config: {cert_file: x}}\n", 1, {"http_tls_config"}},
 		{"runtime_config: {files: x}\n", 1, {"runtime_config", "file"}},
