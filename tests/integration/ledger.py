@@ -69,11 +69,11 @@ class Ledger:
             if not ok:
                 time.sleep(.01)
 
-    def start(self, server, writers=3, seed=0):
+    def start(self, *servers, writers=3, seed=0):
         self.running = threading.Event()
         self.running.set()
         self.idle = [threading.Event() for _ in range(writers)]
-        self.threads = [threading.Thread(target=self.guarded, args=(server, seed + i, self.idle[i]), daemon=True)
+        self.threads = [threading.Thread(target=self.guarded, args=(servers[i % len(servers)], seed + i, self.idle[i]), daemon=True)
                         for i in range(writers)]
         for t in self.threads:
             t.start()

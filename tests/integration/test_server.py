@@ -79,7 +79,7 @@ def test_power_cut_during_load(env):
     disk = Forget(env.path("server-data"), env.build)
     server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n", variables={**env.preload("forget"), **{k: v for k, v in disk.environment().items() if k != "LD_PRELOAD"}})
     ledger = Ledger()
-    ledger.start(server, 2)
+    ledger.start(server, writers=2)
     crash_loop(env, server, ledger, 6, disk.power_cut)
     ledger.finish()
     ledger.check(server)

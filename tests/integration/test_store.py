@@ -50,9 +50,7 @@ def test_kills_of_both_during_load(env):
     """Both take load, flush, and are killed at random: every acknowledged entry is answered by either, once."""
     servers = [shared(env, "a"), shared(env, "b")]
     ledger = Ledger()
-    ledger.threads = [threading.Thread(target=ledger.writer, args=(servers[i % 2], i), daemon=True) for i in range(4)]
-    for thread in ledger.threads:
-        thread.start()
+    ledger.start(*servers, writers=4)
     rnd = random.Random(1)
     for i in range(8):
         want = len(ledger.acked) + 1500
