@@ -24,8 +24,8 @@ struct scan;
 /* The tenant's entries as of now. Several tenants: take several snapshots. Never NULL (may be empty). */
 struct snapshot *snapshot_take(struct store *s, struct str tenant);
 void snapshot_free(struct snapshot *s);
-/* While the write-ahead log is being replayed the snapshot is incomplete, and a damaged part of a segment is
- * left out by the scan that meets it: a text for the answer's `warnings`, to be asked for after the scans,
+/* While the write-ahead log is being replayed the snapshot is incomplete, what only a damaged catalog entry named is
+ * missing, and a damaged part of a segment is left out by the scan that meets it: a text for the answer's `warnings`, to be asked for after the scans,
  * borrowed from the snapshot; else STR_NULL. */
 struct str snapshot_warning(const struct snapshot *s);
 

@@ -52,6 +52,16 @@ struct snapshot *snapshot_new(struct store *st)
 	return s;
 }
 
+/* Which entries only a damaged catalog entry knew of, nobody can tell. */
+static void warn_of_catalog(struct snapshot *s, const struct tenant *t)
+{
+	unsigned long long n = t->catalog.damaged;
+	if (n)
+		s->warning =
+			arena_printf(&s->arena, "%.*s%sentries may be missing: %llu entries of the catalog are damaged",
+				     STR_ARG(s->warning), s->warning.n ? "; " : "", n);
+}
+
 struct snapshot *snapshot_take(struct store *st, struct str tenant)
 {
 	struct snapshot *s = snapshot_new(st);
@@ -60,6 +70,7 @@ struct snapshot *snapshot_take(struct store *st, struct str tenant)
 	pthread_mutex_lock(&t->mu);
 	snapshot_pin(s, t);
 	pthread_mutex_unlock(&t->mu);
+	warn_of_catalog(s, t);
 	return s;
 }
 
