@@ -17,6 +17,9 @@ struct replay {
 	struct wal_reader r;
 	uint64_t from; /* where an attempt to read the file broke off */
 	bool last;     /* the newest file, which a crash may have cut */
+	struct {
+		uint64_t number, writer, next; /* next: the sequence number after its last */
+	} before;                              /* the file read before */
 	uint64_t records, skipped, damaged, rows;
 	int64_t logged;
 };
@@ -162,20 +165,41 @@ static void cut_torn_tail(struct replay *p, uint64_t off, uint64_t len)
 	if (fd >= 0) fs_close(p->in->c.fs, fd);
 }
 
+/* A file that lost its end just behind a record looks whole; the numbers in the next one tell. */
+static void look_for_gap(struct replay *p)
+{
+	bool follows = p->before.number + 1 == p->file->number && p->before.writer == p->r.writer;
+	if (follows && p->r.first_seq > p->before.next)
+		log_warn("numbers are missing from the write-ahead log: pushes that were refused when it could not be "
+			 "written, or entries that are lost unless they were flushed",
+			 kv_c("before", p->file->path), kv_i("from", (int64_t)p->before.next),
+			 kv_i("to", (int64_t)p->r.first_seq - 1));
+	p->before.number = p->file->number;
+	p->before.writer = p->r.writer;
+	p->before.next = p->r.first_seq;
+}
+
 /* False: the file cannot be read (now). */
 static bool replay_file(struct replay *p, struct err *e)
 {
 	struct buf rec = {0};
 	if (!wal_read_open(&p->r, p->in->c.fs, p->file->path, e)) return false;
 	enum wal_read_kind k = WAL_READ_RECORD;
-	if (p->from) p->r.off = p->from;
-	if (p->r.size < WAL_FILE_HEADER) k = WAL_READ_END; /* nothing was ever acknowledged from it */
+	if (p->from)
+		p->r.off = p->from;
+	else
+		look_for_gap(p);
+	if (p->r.size < WAL_FILE_HEADER) {
+		k = WAL_READ_END; /* of the newest nothing was ever acknowledged; another one has lost what it had */
+		if (!p->last) quarantine(p, 0, p->r.size);
+	}
 	while (!stopping(p->in) && (k == WAL_READ_RECORD || k == WAL_READ_DAMAGED)) {
 		uint64_t seq, off, len;
 		k = wal_read_next(&p->r, &seq, &rec, &off, &len, e);
-		if (k == WAL_READ_RECORD)
+		if (k == WAL_READ_RECORD) {
+			p->before.next = seq + 1;
 			apply(p, seq, &rec, off);
-		else if (k == WAL_READ_DAMAGED)
+		} else if (k == WAL_READ_DAMAGED)
 			quarantine(p, off, len);
 		else if (k == WAL_READ_TORN && p->last)
 			cut_torn_tail(p, off, len);

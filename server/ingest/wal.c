@@ -209,6 +209,7 @@ bool wal_read_open(struct wal_reader *r, struct fs *fs, const char *path, struct
 			goto fail;
 		}
 		r->writer = get(h + 16, 8);
+		r->first_seq = get(h + 24, 8);
 		r->have_writer = true;
 		return true;
 	}

@@ -81,6 +81,7 @@ struct wal_reader {
 	struct fs *fs;
 	int fd;
 	uint64_t size, off, writer;
+	uint64_t first_seq; /* of the first record, as the header has it; 0: the header is damaged */
 	bool have_writer;
 };
 
