@@ -103,13 +103,16 @@ static bool accepted(const struct request *q, const struct httpc_result *res, st
 	return false;
 }
 
-bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e)
+static bool ask(struct cli *c, const char *method, const char *path, struct str query, struct buf *answer,
+		struct err *e)
 {
 	struct httpc_result res = {0};
 	struct request q;
 	bool ok;
 
-	ok = request_init(&q, c, path, query, NULL, e) && httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	bool made = request_init(&q, c, path, query, NULL, e);
+	q.opts.method = method;
+	ok = made && httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
 	if (ok) {
 		buf_free(answer);
 		*answer = res.body;
@@ -134,6 +137,16 @@ bool client_send(struct cli *c, const char *method, const char *path, struct str
 	buf_free(&res.body);
 	request_fini(&q);
 	return ok;
+}
+
+bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e)
+{
+	return ask(c, "GET", path, query, answer, e);
+}
+
+bool client_post(struct cli *c, const char *path, struct buf *answer, struct err *e)
+{
+	return ask(c, "POST", path, STR(""), answer, e);
 }
 
 static bool worth_another_try(const struct httpc_result *res)

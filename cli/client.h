@@ -18,6 +18,9 @@ bool client_get(struct cli *c, const char *path, struct str query, struct buf *a
 bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
 		 struct buf *value, struct err *e);
 
+/* POST without a body; the same of answers. */
+bool client_post(struct cli *c, const char *path, struct buf *answer, struct err *e);
+
 /* POST to /loki/api/v1/push. When the server cannot be reached, is busy or fails (429, 5xx), tries again
  * five times, over some 15 seconds. */
 bool client_push(struct cli *c, const char *content_type, struct str body, struct err *e);

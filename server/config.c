@@ -151,10 +151,13 @@ TABLE(query_range_table, "query_range",
       NOTHING("max_retries"), NOTHING("parallelise_shardable_queries"), NOTHING("shard_aggregations"), NOTHING("split_queries_by_interval"));
 
 TABLE(compactor_table, "compactor",
+      ROW(DUR_GO, "compaction_interval", compactor.compaction_interval, "10m", "How often segments are merged and delete requests carried out.", .min = 1000000, .max = INT64_C(31536000000000000), .flag = "compactor.compaction-interval"),
+      ROW(DUR_GO, "apply_retention_interval", compactor.apply_retention_interval, "0", "How often retention is applied; 0: with each compaction.", .min = 0, .max = INT64_C(31536000000000000), .flag = "compactor.apply-retention-interval"),
       ROW(DUR_GO, "delete_request_cancel_period", compactor.delete_request_cancel_period, "24h", "How long a delete request may be cancelled; only then what it hides leaves the disk.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-request-cancel-period"),
       ROW(DUR_GO, "delete_max_interval", compactor.delete_max_interval, "24h", "Largest max_interval of a delete request; 0: any.", .min = 0, .max = INT64_MAX, .flag = "compactor.delete-max-interval"),
-      NOTHING("working_directory"), NOTHING("compaction_interval"), NOTHING("apply_retention_interval"), NOTHING("retention_enabled"),
-      NOTHING("retention_delete_delay"), NOTHING("retention_delete_worker_count"), NOTHING("retention_table_timeout"),
+      {.key = "retention_enabled", .kind = CONF_IGNORED, .doc = "Retention applies wherever limits_config sets a period, whatever stands here."},
+      {.key = "retention_delete_delay", .kind = CONF_IGNORED, .doc = "See larch.compaction_grace."},
+      NOTHING("working_directory"), NOTHING("retention_delete_worker_count"), NOTHING("retention_table_timeout"),
       NOTHING("retention_backoff_config"), NOTHING("delete_request_store"), NOTHING("delete_request_store_key_prefix"),
       NOTHING("delete_request_store_db_type"), NOTHING("delete_batch_size"), NOTHING("max_compaction_parallelism"),
       NOTHING("upload_parallelism"), NOTHING("compactor_ring"), NOTHING("run_once"), NOTHING("tables_to_compact"),
@@ -180,6 +183,11 @@ TABLE(larch_table, "larch",
       ROW(BYTES, "multipart_bytes", larch.multipart_bytes, "64MB", "Objects larger than this are uploaded to a bucket in parts.", .min = 5 << 20, .max = INT64_C(5) << 30, .flag = "larch.multipart-bytes"),
       ROW(INT, "http_workers", larch.http_workers, "0", "Threads that answer requests; 0: by the number of cores.", .min = 0, .max = 1024, .flag = "larch.http-workers"),
       ROW(STR, "auth_file", larch.auth_file, "", "Users with their secrets' digests, tenants and roles (docs/SECURITY.md); empty: everybody may do everything. Read again every runtime_config.period.", .flag = "larch.auth-file"),
+      ROW(BOOL, "compaction", larch.compaction, "true", "Merge segments, apply retention and carry out delete requests; false: another server on the same store does.", .flag = "larch.compaction"),
+      ROW(BYTES, "compaction_target", larch.compaction_target, "128MB", "Bytes of lines that merged segments should have.", .min = 1 << 20, .max = INT64_C(1) << 32, .flag = "larch.compaction-target"),
+      ROW(INT, "compaction_cpu", larch.compaction_cpu, "50", "Percent of one core that merging may take; a tenth of a core while queries run or pushes wait for memory.", .min = 1, .max = 100, .flag = "larch.compaction-cpu"),
+      ROW(DUR_GO, "compaction_grace", larch.compaction_grace, "10m", "Segments that were merged or dropped stay on disk so long, as queries may still read them.", .min = 1000000, .max = INT64_C(86400000000000), .flag = "larch.compaction-grace"),
+      ROW(BYTES, "retention_bytes", larch.retention_bytes, "0", "Bytes on disk that all segments together may take; beyond, the oldest go; 0: no limit. For single tenants: limits_config.larch.retention_bytes.", .flag = "larch.retention-bytes"),
       ROW(BOOL, "logql_extensions", larch.logql_extensions, "false", "Queries may use LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md). Without it a request asks for that with X-Larch-Extensions: on.", .flag = "larch.logql-extensions"));
 
 static bool check(void *obj, const struct yaml *at, struct err *e);

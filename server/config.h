@@ -36,7 +36,7 @@ struct config {
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
 	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
 	struct { int64_t max_outstanding; } frontend;
-	struct { int64_t delete_request_cancel_period, delete_max_interval; } compactor;
+	struct { int64_t compaction_interval, apply_retention_interval, delete_request_cancel_period, delete_max_interval; } compactor;
 	struct storage storage; /* of common, storage_config and schema_config */
 	struct limits limits;
 	struct { struct conf_strs files; int64_t period; } runtime;
@@ -52,6 +52,10 @@ struct config {
 		int64_t http_workers;
 		bool logql_extensions;
 		struct str auth_file;
+		bool compaction;
+		uint64_t compaction_target;
+		int64_t compaction_cpu, compaction_grace;
+		uint64_t retention_bytes;
 	} larch;
 	const char *data_dir;    /* what is used, absolute or as given */
 	struct conf_strs ignored; /* "compactor.working_directory (line 12)" */

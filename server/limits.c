@@ -2,12 +2,54 @@
 #include "server/limits.h"
 
 #include "common/units.h"
+#include "pipeline/selector.h"
 
 #define ROW(k, key_, def_, doc_, ...) {.key = #key_, .kind = CONF_##k, .off = offsetof(struct limits, key_), .def = def_, .doc = doc_, __VA_ARGS__}
 #define NOTHING(key_) {.key = #key_, .kind = CONF_IGNORED, .doc = "Means nothing here."}
 #define LATER(key_, why) {.key = #key_, .kind = CONF_REFUSED, .doc = why}
 
 static const char *const deletion_modes[] = {"disabled", "filter-only", "filter-and-delete", NULL};
+
+static const struct conf_field retention_stream_fields[] = {
+	{.key = "selector", .kind = CONF_STR, .off = offsetof(struct limits_retention_stream, selector), .doc = "Which streams."},
+	{.key = "priority", .kind = CONF_INT, .off = offsetof(struct limits_retention_stream, priority), .doc = "The highest wins."},
+	{.key = "period", .kind = CONF_DUR_PROM, .off = offsetof(struct limits_retention_stream, period), .doc = "How long they are kept; at least 24h."},
+	{0},
+};
+
+/* In Loki's words. */
+static bool check_retention_stream(void *obj, const struct yaml *at, struct err *e)
+{
+	const struct limits_retention_stream *r = obj;
+	struct selector s;
+	struct arena a;
+	struct lex lx;
+	if (!at) return true;
+	arena_init(&a, 0);
+	lex_init(&lx, r->selector, &a, 0, e);
+	bool ok = selector_parse(&lx, &s);
+	if (ok && lx.tok.kind != TOK_EOF) ok = lex_unexpected(&lx);
+	if (ok) selector_fini(&s);
+	arena_free(&a);
+	if (!ok) {
+		struct err why = *e;
+		return err_at(e, ERR_INVALID, at->line, at->col, "invalid labels matchers: %s", why.msg);
+	}
+	if (r->period >= UNITS_DAY) return true;
+	struct buf b = {0};
+	units_dur_prom_print(&b, r->period);
+	err_at(e, ERR_INVALID, at->line, at->col, "retention period must be >= 24h was %s", buf_cstr(&b));
+	buf_free(&b);
+	return false;
+}
+
+static const struct conf_table retention_stream_table = {"retention_stream entry", sizeof(struct limits_retention_stream), retention_stream_fields, .check = check_retention_stream};
+
+static const struct conf_field larch_fields[] = {
+	ROW(BYTES, retention_bytes, "0", "Bytes on disk that the tenant's segments may take; beyond, the oldest go; 0: no limit."),
+	{0},
+};
+static const struct conf_table larch_table = {"limits_config.larch", sizeof(struct limits), larch_fields};
 
 static const struct conf_field fields[] = {
 	ROW(FLOAT, ingestion_rate_mb, "4", "Push rate a tenant may keep up, MiB per second."),
@@ -58,6 +100,8 @@ static const struct conf_field fields[] = {
 	ROW(INT, volume_max_series, "1000", "Series of one volume query."),
 	ROW(ENUM, deletion_mode, "filter-and-delete", "What the delete API does: disabled (refused; what was deleted stays hidden), filter-only (hides for ever, on disk nothing goes), filter-and-delete.", .names = deletion_modes),
 	ROW(DUR_PROM, retention_period, "0", "How long entries are kept; 0: for ever."),
+	{.key = "retention_stream", .kind = CONF_LIST, .off = offsetof(struct limits, retention_stream), .sub = &retention_stream_table, .doc = "Streams kept for another time: of the rules that match, the one with the highest priority counts, of several the shortest."},
+	{.key = "larch", .kind = CONF_OBJ, .sub = &larch_table, .doc = ""},
 	NOTHING(ingestion_rate_strategy), NOTHING(shard_streams), NOTHING(policy_stream_mapping),
 	LATER(otlp_config, "A mapping of OTLP attributes for each tenant is not there: name the resource attributes that become labels for all of them in distributor.otlp_config.default_resource_attributes_as_index_labels, and remove the block."),
 	NOTHING(split_metadata_queries_by_interval), NOTHING(split_instant_metric_queries_by_interval),
@@ -72,7 +116,6 @@ static const struct conf_field fields[] = {
 	NOTHING(ruler_max_rule_groups_per_tenant), NOTHING(ruler_evaluation_delay_duration), NOTHING(ruler_tenant_shard_size),
 	NOTHING(index_gateway_shard_size), NOTHING(bloom_gateway_enable_filtering), NOTHING(bloom_creation_enabled),
 	NOTHING(allow_deletes), NOTHING(log_push_request), NOTHING(s3_sse_type),
-	{.key = "retention_stream", .kind = CONF_IGNORED, .doc = "Retention per stream is not applied: everything is kept as long as retention_period says."},
 	LATER(blocked_queries, "Queries cannot be blocked: remove the key."),
 	LATER(ruler_remote_write_url, "There is no ruler: keep recording rules where they run now and remove the key."),
 	LATER(ruler_remote_write_config, "There is no ruler: keep recording rules where they run now and remove the key."),

@@ -10,6 +10,11 @@
 
 enum deletion_mode { DELETION_DISABLED, DELETION_FILTER_ONLY, DELETION_FILTER_AND_DELETE };
 
+struct limits_retention_stream {
+	struct str selector;
+	int64_t priority, period; /* ns */
+};
+
 struct limits {
 	/* push */
 	double ingestion_rate_mb, ingestion_burst_size_mb;
@@ -48,6 +53,8 @@ struct limits {
 	int deletion_mode; /* enum deletion_mode */
 	/* retention */
 	int64_t retention_period;
+	struct conf_list retention_stream; /* of struct limits_retention_stream */
+	uint64_t retention_bytes;          /* larch.retention_bytes: what the tenant's segments may take; 0: no limit */
 };
 
 extern const struct conf_table limits_table;

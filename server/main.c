@@ -126,8 +126,6 @@ static void log_ignored(const struct config *c)
 	struct buf b = {0};
 	for (size_t i = 0; i < c->ignored.n; i++) buf_printf(&b, "%s%.*s", i ? ", " : "", STR_ARG(c->ignored.v[i]));
 	if (b.n) log_info("settings that mean nothing here are ignored", kv_str("keys", buf_view(&b)));
-	if (c->limits.retention_period)
-		log_warn("limits_config.retention_period is not applied yet: everything is kept", kv_dur("retention_period", c->limits.retention_period));
 	buf_free(&b);
 }
 

@@ -11,6 +11,7 @@
 #include "server/ingest/ingest.h"
 #include "server/metrics.h"
 #include "server/objects.h"
+#include "server/store/maintain.h"
 #include "server/store/store.h"
 
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct server {
 	struct objects objects;
 	struct store *store;
 	struct ingest *ingest;
+	struct maintain *maintain;
 	struct exec_engine *engine;
 	struct distributor *distributor;
 	struct queries *queries;
@@ -38,8 +40,8 @@ struct server {
 };
 
 /* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. One is left to what nobody
- * counts: segments being written, indexes, threads. */
-enum { PART_HEADS = 5, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4 };
+ * counts: segments being written, read and merged, indexes, threads. */
+enum { PART_HEADS = 5, PART_BODIES = 4, PART_CACHE = 2, PART_QUERY = 4, PART_REST = 1 };
 static size_t part(const struct config *c, int sixteenths) { return c->larch.memory_limit / 16 * (unsigned)sixteenths; }
 
 static uint64_t max_streams(void *ud, struct str tenant)
@@ -67,7 +69,43 @@ static void set_delete_figures(struct server *s)
 	metrics_put(s->metrics, METRIC_DELETES_OLDEST, (double)age / 1e9);
 }
 
-/* Figures that ingest keeps are read when somebody looks. */
+static void put_tenant(void *ud, const struct maintain_tenant *t)
+{
+	struct metrics *m = ud;
+	metrics_set(metrics_get(m, METRIC_STORE_SEGMENTS, &t->name), (double)t->segments);
+	metrics_set(metrics_get(m, METRIC_STORE_BYTES, &t->name), (double)t->size);
+	metrics_set(metrics_get(m, METRIC_STORE_ENTRIES, &t->name), (double)t->rows);
+	for (int i = 0; i < CATALOG_CUT_REASONS; i++) {
+		const struct catalog_cut *c = &t->cuts[i];
+		struct str values[] = {str_c(catalog_cut_name((enum catalog_cut_reason)i)), t->name};
+		if (!c->rows) continue;
+		metrics_set(metrics_get(m, METRIC_RETENTION_SEGMENTS, values), (double)c->segments);
+		metrics_set(metrics_get(m, METRIC_RETENTION_ENTRIES, values), (double)c->rows);
+		metrics_set(metrics_get(m, METRIC_RETENTION_BYTES, values), (double)c->bytes);
+	}
+}
+
+static void read_store_figures(struct server *s)
+{
+	struct maintain_stats st;
+	maintain_stats(s->maintain, &st);
+	const struct { enum server_metric id; double v; } rows[] = {
+		{METRIC_MAINTENANCE_ROUNDS, (double)st.rounds},          {METRIC_MAINTENANCE_FAILURES, (double)st.failures},
+		{METRIC_COMPACT_MERGES, (double)st.done.merges},         {METRIC_COMPACT_INPUTS, (double)st.done.inputs},
+		{METRIC_COMPACT_READ, (double)st.done.read},             {METRIC_COMPACT_WRITTEN, (double)st.done.written},
+		{METRIC_COMPACT_ENTRIES, (double)st.done.rows},          {METRIC_COMPACT_SECONDS, st.seconds},
+		{METRIC_COMPACT_BACKLOG, (double)st.backlog.segments},   {METRIC_COMPACT_BACKLOG_BYTES, (double)st.backlog.bytes},
+		{METRIC_RETENTION_SUCCESS, (double)st.last_success / 1e9}, {METRIC_COMPACT_SUCCESS, (double)st.last_success / 1e9},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, rows[i].v);
+	const struct { const char *reason; uint64_t v; } dropped[] = {
+		{"duplicate", st.done.copies}, {"retention", st.done.expired}, {"deleted", st.done.deleted}};
+	for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
+		metrics_set(metrics_get(s->metrics, METRIC_COMPACT_DROPPED, &(struct str){dropped[i].reason, strlen(dropped[i].reason)}), (double)dropped[i].v);
+	maintain_tenants(s->maintain, false, put_tenant, s->metrics);
+}
+
+/* Figures that ingest and the store keep are read when somebody looks. */
 static void read_figures(void *ud)
 {
 	struct server *s = ud;
@@ -90,6 +128,7 @@ static void read_figures(void *ud)
 	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
 	set_delete_figures(s);
 	objects_figures(&s->objects);
+	read_store_figures(s);
 	set_log_counts(s->metrics);
 }
 
@@ -121,6 +160,7 @@ static bool start_storage(struct server *s, struct err *e)
 				  .clock = &clock_real,
 				  .cache_bytes = part(c, PART_CACHE),
 				  .refresh_ns = c->larch.catalog_refresh,
+				  .removed_grace_ns = c->larch.compaction_grace,
 				  .delete_lang = &delete_filter_lang};
 	s->store = store_open(&sc, e);
 	if (!s->store) return false;
@@ -129,6 +169,7 @@ static bool start_storage(struct server *s, struct err *e)
 	s->wal_dir = mem_strdup(buf_cstr(&wal));
 	buf_free(&wal);
 	s->heads.limit = part(c, PART_HEADS);
+	s->bodies.limit = part(c, PART_BODIES);
 	static const enum ingest_sync sync[] = {[WAL_SYNC_GROUP] = INGEST_SYNC_GROUP, [WAL_SYNC_INTERVAL] = INGEST_SYNC_INTERVAL, [WAL_SYNC_NONE] = INGEST_SYNC_NONE};
 	struct ingest_config ic = {
 		.wal_dir = s->wal_dir, .sync = sync[c->larch.sync], .sync_interval_ns = c->larch.sync_interval,
@@ -141,16 +182,33 @@ static bool start_storage(struct server *s, struct err *e)
 	return s->ingest != NULL;
 }
 
+/* Compaction makes way for queries, and for pushes when there is little memory left for them. */
+static bool busy(void *ud)
+{
+	struct server *s = ud;
+	return exec_running(s->engine) > 0 || budget_used(&s->heads) > s->heads.limit / 8 * 7 ||
+	       budget_used(&s->bodies) > s->bodies.limit / 8 * 7;
+}
+
+static void start_maintenance(struct server *s)
+{
+	const struct config *c = s->config;
+	s->maintain = maintain_start(&(struct maintain_config){
+		.store = s->store, .overrides = s->overrides, .clock = &clock_real, .busy = busy, .ud = s,
+		.interval_ns = c->compactor.compaction_interval, .retention_interval_ns = c->compactor.apply_retention_interval,
+		.cancel_ns = c->compactor.delete_request_cancel_period, .target = c->larch.compaction_target, .memory = part(c, PART_REST),
+		.retention_bytes = c->larch.retention_bytes, .cpu_percent = (unsigned)c->larch.compaction_cpu, .compact = c->larch.compaction});
+}
+
 static bool start_http(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
 	size_t n;
-	s->bodies.limit = part(c, PART_BODIES);
 	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_decompressed_size, c->distributor.otlp_index_labels};
 	s->status.metrics = c->server.register_instrumentation ? s->metrics : NULL;
 	config_print(c, &s->status.config);
 	s->api = (struct api){
-		.store = s->store, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
+		.store = s->store, .maintain = s->maintain, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
 		.queries = s->queries, .auth = s->auth, .metrics = s->metrics,
@@ -202,6 +260,7 @@ struct server *server_start(const struct config *c, struct err *e)
 	s->distributor = distributor_new(&clock_real, s->metrics);
 	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
 	if (start_access(s, e) && start_storage(s, e)) {
+		start_maintenance(s);
 		metrics_on_expose(s->metrics, read_figures, s);
 		if (start_http(s, e)) return s;
 	}
@@ -235,8 +294,10 @@ void server_stop(struct server *s)
 {
 	if (!s) return;
 	s->status.stopping = true;
+	if (s->maintain) maintain_give_up(s->maintain);
 	if (s->httpd) httpd_stop(s->httpd, s->config->server.graceful_shutdown_timeout);
 	queries_free(s->queries);
+	maintain_stop(s->maintain);
 	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
 	exec_engine_free(s->engine);
 	if (s->store) store_close(s->store);

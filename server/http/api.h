@@ -17,6 +17,7 @@
 
 struct exec_engine;
 struct ingest;
+struct maintain;
 struct store;
 struct metrics;
 struct queries;
@@ -26,6 +27,7 @@ struct api_status; /* the same for the status endpoints */
 struct api {
 	struct store *store;
 	struct ingest *ingest;
+	struct maintain *maintain;
 	struct exec_engine *engine;
 	struct clock *clock;
 	bool auth_enabled; /* false: the tenant is always "fake" */
@@ -75,6 +77,7 @@ extern const struct api_table api_queries_table; /* larch/v1/queries */
 extern const struct api_table api_delete_table; /* delete, cache/generation_numbers */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
 extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
+extern const struct api_table api_store_table;  /* larch/v1/store, larch/v1/compact */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 
 /* Every family's routes in one array on the heap; *n: how many. */

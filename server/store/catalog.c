@@ -34,6 +34,13 @@ bool catalog_covers(struct catalog *c, uint64_t writer, uint64_t seq)
 	return found;
 }
 
+void catalog_cuts(struct catalog *c, struct catalog_cut out[CATALOG_CUT_REASONS])
+{
+	pthread_mutex_lock(&c->mu);
+	memcpy(out, c->state.cuts, sizeof c->state.cuts);
+	pthread_mutex_unlock(&c->mu);
+}
+
 int64_t catalog_removed(struct catalog *c, struct str segment)
 {
 	pthread_mutex_lock(&c->mu);

@@ -61,6 +61,8 @@ bool catalog_append(struct catalog *c, struct catalog_entry *n, catalog_still_fn
 		    void *ud, struct err *e);
 /* Writes a checkpoint when one is due. A failure is logged; the next entry tries again. */
 void catalog_checkpoint(struct catalog *c);
+/* What retention has taken away in all, by reason. */
+void catalog_cuts(struct catalog *c, struct catalog_cut out[CATALOG_CUT_REASONS]);
 /* When the segment was removed, ns; 0: it was not, or long ago. */
 int64_t catalog_removed(struct catalog *c, struct str segment);
 /* Is this WAL record in a segment that the catalog names? */

@@ -5,6 +5,12 @@
 
 static const char entry_magic[9] = "LARCHCAT", checkpoint_magic[9] = "LARCHCKP";
 
+const char *catalog_cut_name(enum catalog_cut_reason r)
+{
+	static const char *const names[] = {"retention_period", "retention_stream", "retention_bytes"};
+	return names[r];
+}
+
 /* ---- the body of each kind of record ---- */
 
 static void put_added(struct buf *b, const void *item)

@@ -44,6 +44,8 @@ struct catalog_purge {
 
 enum catalog_cut_reason { CATALOG_CUT_PERIOD, CATALOG_CUT_STREAM, CATALOG_CUT_BYTES, CATALOG_CUT_REASONS };
 
+const char *catalog_cut_name(enum catalog_cut_reason r); /* the setting: "retention_period" … */
+
 /* What retention took away. */
 struct catalog_cut {
 	enum catalog_cut_reason reason;

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#define INPUT_MEMORY  (3u << 20) /* an expanded frame and its stored form, columns of a granule */
-#define STREAM_MEMORY 160u       /* of the index: its record, label pairs, symbols, postings */
+#define INPUT_MEMORY  (2u << 20) /* an expanded frame and its stored form, columns of a granule, a page of streams */
+#define STREAM_MEMORY 128u       /* of the output's index: labels, postings, texts */
 #define OPEN_INPUTS   8          /* a day that may grow waits for so many */
 
 int64_t compact_day(int64_t ts)
@@ -102,54 +102,94 @@ static bool plan_rewrite(const struct compact_segment *v, size_t n, struct compa
 	return false;
 }
 
+/* Indices by day, in arrival order within one. */
+static size_t *sort_by_day(const struct compact_segment *v, size_t n)
+{
+	struct by_day *days = mem_alloc((n + 1) * sizeof *days);
+	size_t *at = mem_alloc((n + 1) * sizeof *at);
+	for (size_t i = 0; i < n; i++) days[i] = (struct by_day){v[i].day, i};
+	if (n) qsort(days, n, sizeof *days, by_day_cmp);
+	for (size_t i = 0; i < n; i++) at[i] = days[i].at;
+	free(days);
+	return at;
+}
+
+static size_t day_end(const struct compact_segment *v, const size_t *at, size_t n, size_t from)
+{
+	size_t k = from;
+	while (k < n && v[at[k]].day == v[at[from]].day) k++;
+	return k;
+}
+
 void compact_plan(const struct compact_segment *v, size_t n, const struct compact_rules *r, struct compact_job *out)
 {
 	out->n = 0;
-	if (plan_rewrite(v, n, out) || n == 0) return;
-	struct by_day *days = mem_alloc(n * sizeof *days);
-	size_t *at = mem_alloc(n * sizeof *at);
-	for (size_t i = 0; i < n; i++) days[i] = (struct by_day){v[i].day, i};
-	qsort(days, n, sizeof *days, by_day_cmp);
-	for (size_t i = 0; i < n; i++) at[i] = days[i].at;
+	if (plan_rewrite(v, n, out)) return;
+	size_t *at = sort_by_day(v, n);
 	for (size_t i = 0, k; i < n && out->n == 0; i = k) {
-		for (k = i; k < n && days[k].day == days[i].day; k++) {}
+		k = day_end(v, at, n, i);
 		plan_day(v, at + i, k - i, r, out);
 	}
-	free(days);
 	free(at);
+}
+
+/* ---- backlog ---- */
+
+struct pretend {
+	struct compact_segment *v;
+	bool *made; /* by a merge that was counted */
+	struct compact_backlog sum;
+};
+
+/* Counts a merge and puts its result in place of its first input. */
+static void pretend_merge(struct pretend *p, const struct compact_job *job)
+{
+	struct compact_segment merged = p->v[job->v[0]];
+	merged.bytes = merged.streams = 0;
+	merged.hard = true;
+	merged.rewrite = false;
+	for (size_t i = 0; i < job->n; i++) {
+		const struct compact_segment *s = &p->v[job->v[i]];
+		merged.bytes += s->bytes;
+		if (s->streams > merged.streams) merged.streams = s->streams;
+		if (p->made[job->v[i]]) continue;
+		p->sum.segments++;
+		p->sum.bytes += s->bytes;
+	}
+	p->v[job->v[0]] = merged;
+	p->made[job->v[0]] = true;
+}
+
+static void pretend_day(struct pretend *p, size_t *at, size_t n, const struct compact_rules *r)
+{
+	for (;;) {
+		struct compact_job job = {.n = 0};
+		plan_day(p->v, at, n, r, &job);
+		if (job.n == 0) return;
+		pretend_merge(p, &job);
+		size_t k = 0;
+		for (size_t i = 0, gone = 1; i < n; i++) {
+			if (gone < job.n && at[i] == job.v[gone])
+				gone++;
+			else
+				at[k++] = at[i];
+		}
+		n = k;
+	}
 }
 
 struct compact_backlog compact_backlog(const struct compact_segment *v, size_t n, const struct compact_rules *r)
 {
-	struct compact_backlog sum = {0};
-	struct compact_job job;
-	struct compact_segment *left = mem_alloc((n + 1) * sizeof *left);
-	bool *counted = mem_zalloc(n + 1);
-	for (size_t i = 0; i < n; i++) left[i] = v[i];
-	for (;;) {
-		compact_plan(left, n, r, &job);
-		if (job.n == 0) break;
-		struct compact_segment merged = left[job.v[0]];
-		merged.bytes = 0;
-		merged.hard = true;
-		merged.rewrite = false;
-		for (size_t i = 0; i < job.n; i++) {
-			size_t k = job.v[i];
-			merged.bytes += left[k].bytes;
-			if (counted[k]) continue; /* what another merge of this count made */
-			sum.segments++;
-			sum.bytes += left[k].bytes;
-		}
-		left[job.v[0]] = merged;
-		counted[job.v[0]] = true;
-		for (size_t i = job.n; i-- > 1;) {
-			size_t k = job.v[i];
-			memmove(&left[k], &left[k + 1], (n - k - 1) * sizeof *left);
-			memmove(&counted[k], &counted[k + 1], n - k - 1);
-			n--;
-		}
+	struct pretend p = {.v = mem_alloc((n + 1) * sizeof *p.v), .made = mem_zalloc(n + 1)};
+	size_t *at = sort_by_day(v, n);
+	for (size_t i = 0; i < n; i++) p.v[i] = v[i];
+	for (struct compact_job job; plan_rewrite(p.v, n, &job);) pretend_merge(&p, &job);
+	for (size_t i = 0, k; i < n; i = k) {
+		k = day_end(p.v, at, n, i);
+		pretend_day(&p, at + i, k - i, r);
 	}
-	free(left);
-	free(counted);
-	return sum;
+	free(at);
+	free(p.v);
+	free(p.made);
+	return p.sum;
 }

@@ -16,7 +16,7 @@
 struct compact_segment {
 	int64_t day;      /* since the epoch */
 	uint64_t bytes;   /* of lines */
-	uint64_t streams; /* its index takes memory while it is read */
+	uint64_t streams; /* the output's index takes memory for them */
 	uint64_t apart;   /* segments with different values must not be merged */
 	bool hard;        /* written by a compaction */
 	bool rewrite;     /* holds rows that are to go: rewritten even alone */
@@ -25,7 +25,7 @@ struct compact_segment {
 
 struct compact_rules {
 	uint64_t target;    /* bytes of lines */
-	uint64_t memory;    /* what reading the inputs may take */
+	uint64_t memory;    /* what a merge may take */
 	int64_t closed_day; /* days before this one are over */
 	bool all;           /* do not wait for more: merge whatever can be merged */
 };
@@ -47,7 +47,7 @@ struct compact_backlog {
 };
 struct compact_backlog compact_backlog(const struct compact_segment *v, size_t n, const struct compact_rules *r);
 
-/* Memory that reading one input of a merge takes, near enough. */
+/* Memory that one input of a merge takes, near enough. */
 uint64_t compact_memory(const struct compact_segment *s);
 
 int64_t compact_day(int64_t ts);

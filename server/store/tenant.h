@@ -22,6 +22,7 @@ struct tenant {
 	struct map by_name;        /* segments by object name */
 	size_t nheads, cap_heads, nsegments, cap_segments;
 	struct deletes *deletes;
+	uint64_t retention_id; /* of the rules that segments were last judged by; maintenance's own */
 };
 
 struct store {

@@ -220,7 +220,8 @@ static void check_output(struct bench *b, const struct merge_result *got, const 
 static bool merge(struct bench *b, struct merge_result *got, struct err *e)
 {
 	struct deletes *d = deletes_new(&delete_filter_lang);
-	struct catalog_delete r = {.id = STR("x"), .number = 7, .from = BASE - 1, .to = HIDE_TO, .query = STR(HIDE_QUERY)};
+	struct catalog_delete r = {
+		.id = STR("x"), .number = 7, .from = BASE - 1, .to = HIDE_TO, .query = STR(HIDE_QUERY)};
 	struct catalog_entry entry = {.number = 7, .deletes = &r, .ndeletes = 1};
 	struct mask *masks[COUNT(b->in)] = {0};
 	deletes_apply(&d, &entry);
@@ -368,10 +369,8 @@ static void failures_leave_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(merges_are_what_a_model_says),
-		cmocka_unit_test(large_merges),
-		cmocka_unit_test(what_inputs_cover_is_joined),
-		cmocka_unit_test(nothing_left_is_no_segment),
+		cmocka_unit_test(merges_are_what_a_model_says), cmocka_unit_test(large_merges),
+		cmocka_unit_test(what_inputs_cover_is_joined),  cmocka_unit_test(nothing_left_is_no_segment),
 		cmocka_unit_test(failures_leave_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
