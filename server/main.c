@@ -126,6 +126,9 @@ static void log_ignored(const struct config *c)
 	struct buf b = {0};
 	for (size_t i = 0; i < c->ignored.n; i++) buf_printf(&b, "%s%.*s", i ? ", " : "", STR_ARG(c->ignored.v[i]));
 	if (b.n) log_info("settings that mean nothing here are ignored", kv_str("keys", buf_view(&b)));
+	if (c->limits.retention_period || c->limits.retention_stream.n)
+		log_info("entries are removed when they are older than limits_config says", kv_dur("retention_period", c->limits.retention_period),
+			 kv_i("retention_stream", (int64_t)c->limits.retention_stream.n));
 	buf_free(&b);
 }
 

@@ -163,7 +163,9 @@ static bool commit(struct job *j, struct err *e)
 {
 	struct catalog_entry n;
 	describe_entry(j, &n);
-	if (tenant_append(j->t, &n, NULL, inputs_stand, j, e)) return true;
+	bool ok = tenant_append(j->t, &n, NULL, inputs_stand, j, e);
+	for (size_t i = 0; ok && i < n.ncuts; i++) retention_log(j->t->name, &n.cuts[i]);
+	if (ok) return true;
 	struct err ignored = ERR_INIT;
 	if (j->lost && n.nadded) object_remove(j->t->st->objects, j->object, &ignored);
 	return false;

@@ -8,6 +8,7 @@
 
 #define INPUT_MEMORY  (2u << 20) /* an expanded frame and its stored form, columns of a granule, a page of streams */
 #define STREAM_MEMORY 128u       /* of the output's index: labels, postings, texts */
+#define LEAST_COST    (1u << 20) /* bytes that a segment counts for, as it costs something to be there */
 #define OPEN_INPUTS   8          /* a day that may grow waits for so many */
 
 int64_t compact_day(int64_t ts)
@@ -25,13 +26,28 @@ static bool may_join(const struct compact_segment *s, const struct compact_rules
 	return !s->skip && !is_full(r, s->bytes);
 }
 
-/* Is it worth merging n segments of together `sum` bytes? */
-static bool worthwhile(const struct compact_rules *r, bool closed, size_t n, uint64_t sum, uint64_t largest)
+struct run {
+	size_t n;
+	uint64_t bytes;         /* of lines */
+	uint64_t cost, largest; /* of rewriting all, and the one that costs most */
+};
+
+static void run_add(struct run *x, const struct compact_segment *s)
 {
-	if (n < 2) return false;
+	uint64_t cost = s->bytes > LEAST_COST ? s->bytes : LEAST_COST;
+	x->n++;
+	x->bytes += s->bytes;
+	x->cost += cost;
+	if (cost > x->largest) x->largest = cost;
+}
+
+/* Most of what is rewritten should not have been together before. */
+static bool worthwhile(const struct compact_rules *r, bool closed, const struct run *x)
+{
+	if (x->n < 2) return false;
 	if (r->all) return true;
-	if (closed || is_full(r, sum)) return largest <= sum / 4 * 3;
-	return n >= OPEN_INPUTS && largest <= sum / 2;
+	if (closed || is_full(r, x->bytes)) return x->largest <= x->cost / 4 * 3;
+	return x->n >= OPEN_INPUTS && x->largest <= x->cost / 2;
 }
 
 /* The longest worthwhile run that begins with the day's segment at[from]. */
@@ -40,16 +56,15 @@ static size_t run_from(const struct compact_segment *v, const size_t *at, size_t
 {
 	const struct compact_segment *first = &v[at[from]];
 	bool closed = first->day < r->closed_day;
-	uint64_t sum = 0, largest = 0, memory = 0;
+	struct run x = {0};
+	uint64_t memory = 0;
 	size_t best = 0;
-	for (size_t k = from; k < n && k - from < COMPACT_INPUTS; k++) {
+	for (size_t k = from; k < n && k - from < COMPACT_INPUTS && x.bytes < r->target; k++) {
 		const struct compact_segment *s = &v[at[k]];
 		memory += compact_memory(s);
-		if (!may_join(s, r) || s->apart != first->apart || (k - from >= 2 && memory > r->memory)) break;
-		sum += s->bytes;
-		if (s->bytes > largest) largest = s->bytes;
-		if (worthwhile(r, closed, k - from + 1, sum, largest)) best = k - from + 1;
-		if (sum >= r->target) break;
+		if (!may_join(s, r) || s->apart != first->apart || (x.n >= 2 && memory > r->memory)) break;
+		run_add(&x, s);
+		if (worthwhile(r, closed, &x)) best = x.n;
 	}
 	return best;
 }

@@ -58,24 +58,6 @@ static bool all_there(void *ud, struct err *e)
 	return there || err_set(e, ERR_EXISTS, "another process has changed the segments that were to be dropped");
 }
 
-static void log_cuts(const struct drop *d)
-{
-	for (int i = 0; i < CATALOG_CUT_REASONS; i++) {
-		const struct catalog_cut *c = &d->cuts[i];
-		struct buf from = {0}, to = {0};
-		if (!c->rows) continue;
-		units_rfc3339_print(&from, c->min_ts);
-		units_rfc3339_print(&to, c->max_ts);
-		log_info("retention removed entries", kv_str("tenant", d->t->name),
-			 kv_c("reason", catalog_cut_name((enum catalog_cut_reason)i)),
-			 kv_i("segments", (int64_t)c->segments), kv_i("entries", (int64_t)c->rows),
-			 kv_i("bytes", (int64_t)c->bytes), kv_str("oldest", buf_view(&from)),
-			 kv_str("newest", buf_view(&to)));
-		buf_free(&from);
-		buf_free(&to);
-	}
-}
-
 static bool drop_run(struct drop *d, struct err *e)
 {
 	if (!d->n) return true;
@@ -91,7 +73,7 @@ static bool drop_run(struct drop *d, struct err *e)
 	for (size_t i = 0; i < d->n; i++) n.removed[i].name = str_from(str_c(d->v[i]->name), d->t->dir.n);
 	bool ok = tenant_append(d->t, &n, NULL, all_there, d, e);
 	free(n.removed);
-	if (ok) log_cuts(d);
+	for (size_t i = 0; ok && i < n.ncuts; i++) retention_log(d->t->name, &cuts[i]);
 	return ok || err_wrap(e, "retention of tenant \"%.*s\"", STR_ARG(d->t->name));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/retention.h"
 
+#include "common/log.h"
 #include "common/units.h"
 
 #include <stdlib.h>
@@ -140,4 +141,16 @@ bool retention_look(const struct retention *r, struct segment_view *view, int64_
 bool retention_worthwhile(const struct retention_look *l, uint64_t bytes, int64_t now)
 {
 	return l->rows && (l->bytes >= bytes / 4 || l->since <= minus(now, UNITS_DAY));
+}
+
+void retention_log(struct str tenant, const struct catalog_cut *c)
+{
+	struct buf from = {0}, to = {0};
+	units_rfc3339_print(&from, c->min_ts);
+	units_rfc3339_print(&to, c->max_ts);
+	log_info("retention removed entries", kv_str("tenant", tenant), kv_c("reason", catalog_cut_name(c->reason)),
+		 kv_i("segments", (int64_t)c->segments), kv_i("entries", (int64_t)c->rows),
+		 kv_i("bytes", (int64_t)c->bytes), kv_str("oldest", buf_view(&from)), kv_str("newest", buf_view(&to)));
+	buf_free(&from);
+	buf_free(&to);
 }

@@ -45,6 +45,9 @@ struct retention_look {
 bool retention_look(const struct retention *r, struct segment_view *v, int64_t now, struct retention_look *out,
 		    struct err *e);
 
+/* One line of the log for what was taken away. */
+void retention_log(struct str tenant, const struct catalog_cut *c);
+
 /* Is rewriting the segment worth it? At a quarter of its bytes, or when some of it is due for a day. */
 bool retention_worthwhile(const struct retention_look *l, uint64_t bytes, int64_t now);
 

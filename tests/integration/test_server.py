@@ -202,7 +202,7 @@ def test_a_usual_configuration_runs(env):
     assert server.lines('{app="a"}') == ["hello"]
     log = server.log()
     assert "compactor.working_directory (line 25)" in log and "schema_config.configs[0].store (line 18)" in log, log
-    assert "retention_period" in log
+    assert "compactor.retention_enabled (line 27)" in log and "retention_period=168h" in log, log
     assert "path_prefix: " + env.path("server-data") in server.get("/config").text
 
 

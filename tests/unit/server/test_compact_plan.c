@@ -65,6 +65,9 @@ static void what_is_merged(void **state)
 		{"9:90h 9:1h", "", "0 1"},
 		{"9:90h 9:20 9:20", "0 1 2", "0 1 2"},
 		{"9:90h 9:2 9:2", "1 2", "0 1 2"},
+		{"9:2h 9:0h", "0 1", "0 1"},
+		{"9:4h 9:0h", "", "0 1"},
+		{"9:0h 9:0h", "0 1", "0 1"}, /* a segment costs something, however small */
 		/* full ones stand apart, and are made hard once */
 		{"10:100 10:1", "0", "0"},
 		{"10:100h 10:1", "", "1"},
