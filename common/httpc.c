@@ -25,7 +25,7 @@ struct exchange {
 	ssize_t (*body_at)(void *ud, uint64_t off, char *p, size_t n);
 	void *body_ud;
 	uint64_t sent; /* of the body that body_at gives */
-	const char *const *want;
+	const char *want[HTTPC_WANT];
 	char errbuf[CURL_ERROR_SIZE];
 };
 
@@ -257,7 +257,8 @@ static void exchange_fini(struct exchange *x)
 /* Takes the handle, or a new one when it is NULL. On failure x holds nothing. */
 static bool exchange_init(struct exchange *x, CURL *easy, const struct httpc_opts *o, struct err *e)
 {
-	*x = (struct exchange){.easy = easy ? easy : new_handle(e), .want = o->want};
+	*x = (struct exchange){.easy = easy ? easy : new_handle(e)};
+	memcpy(x->want, o->want, sizeof x->want);
 	if (!x->easy) return false;
 	if (!set_url(x, o, e)) {
 		exchange_fini(x);

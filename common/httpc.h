@@ -41,7 +41,7 @@ struct httpc_opts {
 	int64_t idle_timeout_ns;    /* a kept connection idle for longer is not used again; 0: 118 s */
 	size_t max_body;            /* 0: 64 MiB */
 	const char *user_agent;
-	const char *want[HTTPC_WANT]; /* names of headers whose values go to got[] of the result; may be NULL */
+	const char *want[HTTPC_WANT]; /* static names of headers whose values go to got[] of the result; may be NULL */
 };
 
 struct httpc_result {
