@@ -29,8 +29,10 @@ SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 SAN_tsan := -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DLARCH_FUZZ
 SAN := $(SAN_$(VARIANT))
-ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -I$(O)/gen $(WARN) $(if $(WERROR),-Werror) $(SAN) $(CFLAGS)
-LIBS := -linotifytools -lsystemd -lcurl -lprotobuf-c -lsnappy -lpcre2-8 -lyaml -lzstd -llz4 -lmicrohttpd -lwslay -lgnutls -lexpat -lxxhash -lz -lm -lpthread
+# libmaxminddb is optional: without it (or with GEOIP=) pipelines refuse their geoip stages.
+GEOIP ?= $(shell printf '\#include <maxminddb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -I$(O)/gen $(if $(GEOIP),-DLARCH_MAXMINDDB) $(WARN) $(if $(WERROR),-Werror) $(SAN) $(CFLAGS)
+LIBS := -linotifytools -lsystemd -lcurl -lprotobuf-c -lsnappy -lpcre2-8 -lyaml -lzstd -llz4 -lmicrohttpd -lwslay -lgnutls -lexpat -lxxhash -lz $(if $(GEOIP),-lmaxminddb) -lm -lpthread
 ALL_LDFLAGS := $(SAN) -Wl,--as-needed $(LDFLAGS)
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
@@ -179,7 +181,7 @@ clean: ## remove build/
 	rm -rf build
 DEPS := build-essential pkg-config git ca-certificates openssl curl python3 libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler \
 	libsnappy-dev libpcre2-dev libyaml-dev libzstd-dev liblz4-dev zlib1g-dev libcmocka-dev libsystemd-dev libinotifytools0-dev \
-	libmicrohttpd-dev libwslay-dev libgnutls28-dev libexpat1-dev libxxhash-dev libre2-dev systemd systemd-journal-remote zstd
+	libmicrohttpd-dev libwslay-dev libgnutls28-dev libexpat1-dev libxxhash-dev libmaxminddb-dev libre2-dev systemd systemd-journal-remote zstd
 # RUNLEVEL=1: nothing that is installed starts a daemon.
 deps: ## install what is missing, through apt, saying so first
 	$(Q)missing=; for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \

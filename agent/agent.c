@@ -111,7 +111,8 @@ static bool job_init(struct job *j, struct agent *a, const struct job_conf *conf
 	*j = (struct job){
 		.agent = a, .conf = conf, .name = mem_strndup(conf->name.p, conf->name.n), .type = source_for(conf)};
 	arena_init(&j->arena, 0);
-	j->env = (struct pipeline_env){.clock = a->clock,
+	j->env = (struct pipeline_env){.dialect = (enum pipeline_dialect)a->conf->larch.dialect,
+				       .clock = a->clock,
 				       .job = j->name,
 				       .file = a->conf->file,
 				       .ud = j,

@@ -113,6 +113,9 @@ struct agent_config {
 			int64_t min, max;
 		} poll;
 	} global; /* ns; used where inotify does not work */
+	struct {
+		int dialect; /* enum pipeline_dialect */
+	} larch;
 	struct agent_limits {
 		double readline_rate;
 		int64_t readline_burst;

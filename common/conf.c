@@ -342,6 +342,22 @@ static bool check_exact(struct dec *d, const struct conf_field *f, const struct 
 	return true;
 }
 
+static bool check_no_bool(struct dec *d, const struct yaml *n)
+{
+	bool b;
+	return !n->plain || !yaml_bool(n, &b) || wrong(d, n, "a string", NULL, "; write it in quotes");
+}
+
+static bool check_convertible(struct dec *d, const struct conf_field *f, const struct yaml *n)
+{
+	if (f->kind == CONF_STR || f->kind == CONF_ENUM) return check_no_bool(d, n);
+	for (size_t i = 0; f->kind == CONF_STR_LIST && n->kind == YAML_LIST && i < n->n; i++)
+		if (!check_no_bool(d, n->items[i])) return false;
+	for (size_t i = 0; f->kind == CONF_STR_MAP && n->kind == YAML_MAP && i < n->n; i++)
+		if (!check_no_bool(d, n->pairs[i].val)) return false;
+	return true;
+}
+
 /* The scalar as what the row wants, where that can be had. */
 static const struct yaml *weak_node(struct dec *d, const struct conf_field *f, const struct yaml *n, struct yaml *as)
 {
@@ -443,8 +459,21 @@ static bool decode_scalars(struct dec *d, const struct conf_table *t, const stru
 			   void *dst)
 {
 	struct yaml as;
-	if (t->typing == CONF_EXACT && !check_exact(d, f, n)) return false;
-	return decode_value(d, f, t->typing == CONF_WEAK ? weak_node(d, f, n, &as) : n, dst);
+	switch (t->typing) {
+	case CONF_TYPED: break;
+	case CONF_EXACT:
+		if (!check_exact(d, f, n)) return false;
+		break;
+	case CONF_WEAK: n = weak_node(d, f, n, &as); break;
+	case CONF_CONVERTIBLE:
+		if (!check_convertible(d, f, n)) return false;
+		if (f->kind != CONF_INT && f->kind != CONF_FLOAT) break;
+		as = *n; /* "5" is a number */
+		as.plain = true;
+		n = &as;
+		break;
+	}
+	return decode_value(d, f, n, dst);
 }
 
 static bool decode_field(struct dec *d, const struct conf_table *t, const struct conf_field *f,

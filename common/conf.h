@@ -62,9 +62,9 @@ struct conf_field {
 };
 
 /* How exact a scalar's type must be: as YAML decoders for typed structs have it (any scalar is a string, numbers stand
- * without quotes), exact (a number or a boolean is no string either), or weak ("5" is a number, 5 is a string,
- * true is the string "1"). */
-enum conf_typing { CONF_TYPED, CONF_EXACT, CONF_WEAK };
+ * without quotes), exact (a number or a boolean is no string either), weak ("5" is a number, 5 is a string,
+ * true is the string "1"), or convertible (numbers and strings stand for each other, booleans for nothing else). */
+enum conf_typing { CONF_TYPED, CONF_EXACT, CONF_WEAK, CONF_CONVERTIBLE };
 
 struct conf_table {
 	const char *name;                /* for errors: "clients entry" */

@@ -333,10 +333,12 @@ void units_bytes_1024_print(struct buf *b, uint64_t n)
 /* ---- calendar: days ⇄ civil by 400-year eras that begin on 1 March (Howard Hinnant,
  * chrono-Compatible Low-Level Date Algorithms) ---- */
 
-static __int128 days_from_civil(__int128 y, int m, __int128 d)
+#define YEARS_MAX 1000000000 /* what is farther away cannot be brought back by the other fields */
+
+static int64_t days_from_civil(int64_t y, int m, int64_t d)
 {
 	y -= m <= 2;
-	__int128 era = (y >= 0 ? y : y - 399) / 400;
+	int64_t era = (y >= 0 ? y : y - 399) / 400;
 	int yoe = (int)(y - era * 400);
 	int doy = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5;
 	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy + d - 1 - 719468;
@@ -365,16 +367,18 @@ void units_civil(int64_t ns, struct units_civil *c)
 	c->day = (int)(doy - (153 * mp + 2) / 5 + 1);
 	c->mon = (int)(mp < 10 ? mp + 3 : mp - 9);
 	c->year = yoe + era * 400 + (c->mon <= 2);
-	c->yday = (int)(days - (int64_t)days_from_civil(c->year, 1, 1)) + 1;
+	c->yday = (int)(days - days_from_civil(c->year, 1, 1)) + 1;
 }
 
 int64_t units_from_civil(const struct units_civil *c)
 {
+	if (c->year > YEARS_MAX) return INT64_MAX;
+	if (c->year < -YEARS_MAX) return INT64_MIN;
 	int64_t months = (int64_t)c->mon - 1;
 	int mon = (int)(months % 12);
 	if (mon < 0) mon += 12;
-	__int128 year = (__int128)c->year + (months - mon) / 12;
-	__int128 ns = days_from_civil(year, mon + 1, c->day) * UNITS_DAY;
+	int64_t year = c->year + (months - mon) / 12;
+	__int128 ns = (__int128)days_from_civil(year, mon + 1, c->day) * UNITS_DAY;
 	ns += (__int128)c->hour * UNITS_HOUR + (__int128)c->min * UNITS_MIN + (__int128)c->sec * UNITS_SEC + c->nsec;
 	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
 }

@@ -79,6 +79,18 @@ void entry_meta_add(struct batch *b, struct entry *e, struct str name, struct st
 	e->meta.v[e->meta.n++] = (struct label){name, value};
 }
 
+void entry_meta_set(struct batch *b, struct entry *e, struct str name, struct str value)
+{
+	size_t at = find(&e->meta, name);
+	if (at == e->meta.n) {
+		entry_meta_add(b, e, name, value);
+		return;
+	}
+	if (!e->meta_own) own(b, &e->meta);
+	e->meta_own = true;
+	e->meta.v[at].value = value;
+}
+
 void entry_meta_del(struct batch *b, struct entry *e, struct str name)
 {
 	if (find(&e->meta, name) == e->meta.n) return;
@@ -162,7 +174,7 @@ bool value_text(struct arena *a, const struct value *v, struct str *out)
 	switch (v->kind) {
 	case VALUE_STR: *out = v->s; return true;
 	case VALUE_BOOL: *out = v->num != 0 ? STR("true") : STR("false"); return true;
-	case VALUE_NUM: *out = number_text(a, v->num); return true;
+	case VALUE_NUM: *out = v->s.n ? v->s : number_text(a, v->num); return true;
 	case VALUE_NULL:
 	case VALUE_GONE: break;
 	}
@@ -173,11 +185,11 @@ bool value_number(const struct value *v, double *out)
 {
 	struct err e = ERR_INIT;
 	int64_t ns;
-	if (v->kind == VALUE_NUM || v->kind == VALUE_BOOL) {
+	if (v->kind == VALUE_BOOL || (v->kind == VALUE_NUM && !v->s.n)) {
 		*out = v->num;
 		return true;
 	}
-	if (v->kind != VALUE_STR) return false;
+	if (v->kind == VALUE_NULL || v->kind == VALUE_GONE) return false;
 	if (str_to_f64(v->s, out)) return true;
 	if (!units_dur_go(v->s, &ns, &e)) return false;
 	*out = (double)ns / UNITS_SEC;
@@ -192,8 +204,8 @@ static void copy_fields(struct arena *a, struct entry *to, const struct entry *f
 	to->cap_extracted = from->nextracted;
 	for (uint32_t i = 0; i < from->nextracted; i++) {
 		to->extracted[i] = (struct field){arena_str(a, from->extracted[i].name), from->extracted[i].value};
-		if (to->extracted[i].value.kind == VALUE_STR)
-			to->extracted[i].value.s = arena_str(a, from->extracted[i].value.s);
+		struct value *v = &to->extracted[i].value;
+		if (v->kind == VALUE_STR || v->s.n) v->s = arena_str(a, v->s);
 	}
 }
 

@@ -23,7 +23,7 @@ struct origin {
 enum value_kind { VALUE_STR, VALUE_NUM, VALUE_BOOL, VALUE_NULL, VALUE_GONE /* unset: hides the initial label */ };
 struct value {
 	enum value_kind kind;
-	struct str s; /* VALUE_STR */
+	struct str s; /* VALUE_STR; VALUE_NUM: its text if it is known, and then num is not */
 	double num;   /* VALUE_NUM; VALUE_BOOL: 0 or 1 */
 };
 struct field {
@@ -62,7 +62,8 @@ void entry_begin(struct batch *b, struct entry *e, bool nested);
 void entry_label_set(struct batch *b, struct entry *e, struct str name, struct str value);
 bool entry_label_del(struct batch *b, struct entry *e, struct str name);
 void entry_meta_add(struct batch *b, struct entry *e, struct str name, struct str value);
-void entry_meta_del(struct batch *b, struct entry *e, struct str name); /* all of that name */
+void entry_meta_set(struct batch *b, struct entry *e, struct str name, struct str value); /* replaces the first */
+void entry_meta_del(struct batch *b, struct entry *e, struct str name);                   /* all of that name */
 /* The extracted map: NULL when the name is absent. */
 const struct value *entry_get(const struct entry *e, struct str name, struct value *scratch);
 void entry_set(struct batch *b, struct entry *e, struct str name, struct value v);

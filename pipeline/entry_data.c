@@ -48,3 +48,14 @@ void entry_data_init(struct entry_data *d, struct batch *b, const struct entry *
 		.data = {.get = get, .all = all, .line = e->line, .ts = e->ts}, .batch = b, .entry = e};
 	d->data.ud = d;
 }
+
+void entry_data_reads(const struct template *t, struct reads *r)
+{
+	const struct str *names;
+	size_t n;
+	if (!template_fields(t, &names, &n)) {
+		r->all = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) reads_add(r, names[i]);
+}

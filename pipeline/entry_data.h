@@ -4,7 +4,7 @@
 #ifndef LARCH_PIPELINE_ENTRY_DATA_H
 #define LARCH_PIPELINE_ENTRY_DATA_H
 
-#include "pipeline/entry.h"
+#include "pipeline/stage.h"
 #include "pipeline/template.h"
 
 struct entry_data {
@@ -16,5 +16,6 @@ struct entry_data {
 };
 
 void entry_data_init(struct entry_data *d, struct batch *b, const struct entry *e);
+void entry_data_reads(const struct template *t, struct reads *r); /* for a stage's plan: what t may read */
 
 #endif

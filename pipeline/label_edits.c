@@ -22,13 +22,6 @@ struct label_edits *label_edits_new(void) { return mem_zalloc(sizeof(struct labe
 void label_edits_free(struct label_edits *c) { free(c); }
 void label_edits_begin(struct label_edits *c) { c->round++; }
 
-static struct slot *slot_of(struct label_edits *c, const struct entry *e, const struct label_edit *v, size_t n)
-{
-	uint64_t h = (uintptr_t)e->labels.v * UINT64_C(0x9e3779b97f4a7c15);
-	for (size_t i = 0; i < n; i++) h = (h ^ (v[i].del ? i : str_hash(v[i].value))) * UINT64_C(0xff51afd7ed558ccd);
-	return &c->slots[h >> 32 & (SLOTS - 1)];
-}
-
 static bool holds(const struct label_edits *c, const struct slot *s, const struct entry *e, const struct label_edit *v,
 		  size_t n)
 {
@@ -38,6 +31,16 @@ static bool holds(const struct label_edits *c, const struct slot *s, const struc
 		    !str_eq(s->edits[i].value, v[i].value))
 			return false;
 	return true;
+}
+
+/* The slot that holds it, or that it may take: one of two neighbours. */
+static struct slot *slot_of(struct label_edits *c, const struct entry *e, const struct label_edit *v, size_t n)
+{
+	uint64_t h = (uintptr_t)e->labels.v * UINT64_C(0x9e3779b97f4a7c15);
+	for (size_t i = 0; i < n; i++) h = (h ^ (v[i].del ? i : str_hash(v[i].value))) * UINT64_C(0xff51afd7ed558ccd);
+	size_t at = h >> 32 & (SLOTS - 1);
+	bool taken = c->slots[at].round == c->round && !holds(c, &c->slots[at], e, v, n);
+	return &c->slots[taken ? at ^ 1 : at];
 }
 
 void label_edits_apply(struct label_edits *c, struct batch *b, struct entry *e, const struct label_edit *v, size_t n)
@@ -61,11 +64,15 @@ void label_edits_apply(struct label_edits *c, struct batch *b, struct entry *e, 
 	e->labels_own = false; /* shared from now on */
 }
 
+void label_stage_init(struct label_stage *l, struct arena *a, size_t room)
+{
+	*l = (struct label_stage){.cache = label_edits_new(), .v = arena_alloc(a, room * sizeof *l->v)};
+}
+
 struct label_stage *label_stage_start(struct stage *s, size_t room)
 {
 	struct label_stage *st = s->state = ARENA_NEW(s->arena, struct label_stage);
-	st->cache = label_edits_new();
-	st->v = arena_zalloc(s->arena, room * sizeof *st->v);
+	label_stage_init(st, s->arena, room);
 	return st;
 }
 

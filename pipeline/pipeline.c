@@ -26,26 +26,36 @@ struct pipeline {
 	unsigned depth;
 };
 
+/* "": the dialect has no such stage. */
+static const char *type_name(const struct stage_type *t, enum pipeline_dialect dialect)
+{
+	return dialect == PIPELINE_ALLOY && t->alloy_name ? t->alloy_name : t->name;
+}
+
 const struct stage_info *pipeline_stages(size_t *n)
 {
 	static struct stage_info info[TYPES];
-	for (size_t i = 0; i < TYPES; i++)
-		info[i] = (struct stage_info){types[i]->name, types[i]->doc, types[i]->conf, types[i]->bare};
+	for (size_t i = 0; i < TYPES; i++) {
+		const struct stage_type *t = types[i];
+		const char *alloy_name = type_name(t, PIPELINE_ALLOY);
+		info[i] = (struct stage_info){t->name, t->doc, t->conf, t->bare, *alloy_name ? alloy_name : NULL,
+					      t->alloy};
+	}
 	*n = TYPES;
 	return info;
 }
 
-static const struct stage_type *find_type(struct str name)
+static const struct stage_type *find_type(struct str name, enum pipeline_dialect dialect)
 {
-	for (size_t i = 0; i < TYPES; i++)
-		if (str_eqc(name, types[i]->name)) return types[i];
+	for (size_t i = 0; name.n && i < TYPES; i++)
+		if (str_eqc(name, type_name(types[i], dialect))) return types[i];
 	return NULL;
 }
 
-static bool unknown_type(const struct yaml *key, struct err *e)
+static bool unknown_type(const struct yaml *key, enum pipeline_dialect dialect, struct err *e)
 {
 	const char *names[TYPES];
-	for (size_t i = 0; i < TYPES; i++) names[i] = types[i]->name;
+	for (size_t i = 0; i < TYPES; i++) names[i] = type_name(types[i], dialect);
 	const char *near = conf_nearest(key->text, names, TYPES);
 	return err_at(e, ERR_INVALID, key->line, key->col, "unknown pipeline stage \"%.*s\"%s%s%s", STR_ARG(key->text),
 		      near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
@@ -53,14 +63,42 @@ static bool unknown_type(const struct yaml *key, struct err *e)
 
 /* ---- making stages: errors have their place in e; pipeline_new puts it into the text ---- */
 
+static bool sets_member(const struct conf_field *v, size_t n, size_t off)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].off == off) return true;
+	return false;
+}
+
+/* The stage's table as Alloy has it: with its own rows, and as strict as Alloy is. */
+static const struct conf_table *alloy_table(const struct stage *s)
+{
+	const struct conf_table *base = s->type->conf, *own = s->type->alloy;
+	struct conf_table *t = ARENA_NEW(s->arena, struct conf_table);
+	struct conf_field *v = NULL;
+	size_t n = 0, cap = 0;
+	for (const struct conf_field *f = own ? own->fields : NULL; f && f->key; f++)
+		*ARENA_PUSH(s->arena, v, n, cap) = *f;
+	size_t n_own = n;
+	for (const struct conf_field *f = base->fields; f->key; f++)
+		if (!sets_member(v, n_own, f->off)) *ARENA_PUSH(s->arena, v, n, cap) = *f;
+	*ARENA_PUSH(s->arena, v, n, cap) = (struct conf_field){0};
+	*t = *base;
+	t->fields = v;
+	t->lenient = t->any_case = false;
+	t->typing = CONF_CONVERTIBLE;
+	return t;
+}
+
 static bool decode_body(struct stage *s, const struct yaml *key, const struct yaml *body, struct err *e)
 {
 	const struct conf_table *t = s->type->conf;
 	struct conf_ctx ctx = stage_conf_ctx(s);
 	if (!t) return true;
+	if (stage_is_alloy(s)) t = alloy_table(s);
 	s->conf = arena_zalloc(s->arena, t->size);
 	conf_defaults(t, s->conf, s->arena);
-	if (!s->type->bare) return conf_decode(t, body, s->conf, &ctx, e);
+	if (!s->type->bare || stage_is_alloy(s)) return conf_decode(t, body, s->conf, &ctx, e);
 	if (yaml_is_null(body))
 		return err_at(e, ERR_INVALID, key->line, key->col, "it needs a value: %s", t->fields[0].doc);
 	return conf_decode_bare(t, body, s->conf, &ctx, e);
@@ -78,12 +116,12 @@ static bool make_stage(struct pipeline *p, const struct yaml *item, struct stage
 			"a pipeline stage must have only one key, not %zu; put each stage into an item of its own",
 			item->n);
 	const struct yaml *key = item->pairs[0].key, *body = item->pairs[0].val;
-	const struct stage_type *t = find_type(key->text);
-	if (!t) return unknown_type(key, e);
+	const struct stage_type *t = find_type(key->text, p->env->dialect);
+	if (!t) return unknown_type(key, p->env->dialect, e);
 	*s = (struct stage){.type = t, .env = p->env, .arena = &p->arena, .depth = p->depth};
 	if (decode_body(s, key, body, e) && (!t->make || t->make(s, body, e))) return true;
 	if (!e->line) e->line = body->line, e->col = body->col;
-	return err_wrap(e, "stage %s", t->name);
+	return err_wrap(e, "stage %s", type_name(t, p->env->dialect));
 }
 
 static struct pipeline *build(const struct yaml *stages, const struct pipeline_env *env, unsigned depth, struct err *e)
@@ -110,10 +148,21 @@ static struct pipeline *build(const struct yaml *stages, const struct pipeline_e
 	return NULL;
 }
 
+void pipeline_plan(struct pipeline *p, struct reads *r)
+{
+	for (size_t i = p->n; i-- > 0;)
+		if (p->v[i].type->plan) p->v[i].type->plan(&p->v[i], r);
+}
+
 struct pipeline *pipeline_new(const struct yaml *stages, const struct pipeline_env *env, struct err *e)
 {
 	struct pipeline *p = build(stages, env, 1, e);
-	if (!p) err_wrap(e, "%s:%d:%d", env->file, e->line, e->col);
+	if (!p) {
+		err_wrap(e, "%s:%d:%d", env->file, e->line, e->col);
+		return NULL;
+	}
+	struct reads r = {.a = &p->arena, .all = env->inspect != NULL}; /* inspect: everything is looked at */
+	pipeline_plan(p, &r);
 	return p;
 }
 

@@ -19,7 +19,13 @@ struct pipeline;
 struct custom_metrics;
 struct conf_table;
 
+/* Whose stages are described, and so what they are called, which options they have, and what these mean. A list in
+ * Alloy's dialect has the stages of loki.process as mappings: `stage.x { a = "b" }` is `- x: {a: "b"}`; blocks within a
+ * stage (stage.match, rule, metric.counter) are lists under their names. There an unknown option is an error. */
+enum pipeline_dialect { PIPELINE_PROMTAIL, PIPELINE_ALLOY };
+
 struct pipeline_env {
+	enum pipeline_dialect dialect;
 	struct clock *clock;
 	const char *job;  /* job_name, for messages and metrics */
 	const char *file; /* configuration file, for error places */
@@ -53,8 +59,10 @@ void pipeline_flush(struct pipeline *p, struct batch *b);
 /* The stage table, for --help and the manual. */
 struct stage_info {
 	const char *name, *doc;
-	const struct conf_table *conf; /* options; NULL: the body is a mapping of names of its own */
-	bool bare;                     /* the body is the value of conf's only row */
+	const struct conf_table *conf;  /* options; NULL: the body is a mapping of names of its own */
+	bool bare;                      /* the body is the value of conf's only row */
+	const char *alloy_name;         /* in that dialect; NULL: not there */
+	const struct conf_table *alloy; /* options only of that dialect, NULL: none; of a bare stage, all */
 };
 const struct stage_info *pipeline_stages(size_t *n);
 

@@ -1,6 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "pipeline/stage.h"
 
+void reads_add(struct reads *r, struct str name)
+{
+	if (name.n && !reads_has(r, name)) *ARENA_PUSH(r->a, r->v, r->n, r->cap) = name;
+}
+
+bool reads_has(const struct reads *r, struct str name)
+{
+	for (size_t i = 0; !r->all && i < r->n; i++)
+		if (str_eq(r->v[i], name)) return true;
+	return r->all;
+}
+
+struct value stage_value(struct arena *a, const struct jval *v, struct buf *scratch)
+{
+	struct json_out o;
+	switch (v->kind) {
+	case JVAL_NULL: break;
+	case JVAL_BOOL: return (struct value){.kind = VALUE_BOOL, .num = v->b};
+	case JVAL_NUM: return (struct value){.kind = VALUE_NUM, .num = v->num};
+	case JVAL_STR: return (struct value){.kind = VALUE_STR, .s = v->s};
+	case JVAL_ARR:
+	case JVAL_OBJ:
+		buf_clear(scratch);
+		json_out_init(&o, scratch, true);
+		jval_print(v, &o);
+		return (struct value){.kind = VALUE_STR, .s = arena_str(a, buf_view(scratch))};
+	}
+	return (struct value){.kind = VALUE_NULL};
+}
+
 static void warn(void *ud, const char *text)
 {
 	const struct pipeline_env *env = ud;
@@ -52,11 +82,11 @@ void stage_warn(const struct stage *s, const struct yaml *body, const char *key,
 	if (s->env->warn) s->env->warn(s->env->ud, e.msg);
 }
 
-bool stage_label_sources(const struct yaml *body, struct labels *map, struct err *e)
+bool stage_label_sources(const struct yaml *body, struct labels *map, bool (*valid)(struct str name), struct err *e)
 {
 	for (size_t i = 0; i < map->n; i++) {
 		struct label *l = &map->v[i];
-		if (!labels_name_valid(l->name))
+		if (!valid(l->name))
 			return stage_refuse(body, l->name.p, e,
 					    "invalid label name \"%.*s\"; it must match [a-zA-Z_][a-zA-Z0-9_]*",
 					    STR_ARG(l->name));

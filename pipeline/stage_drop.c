@@ -18,15 +18,26 @@ struct state {
 static bool read_source(struct stage *s, struct state *st, const struct yaml *n, struct err *e)
 {
 	if (!n || yaml_is_null(n)) return true;
-	static const struct conf_field rows[] = {{.key = "source", .kind = CONF_STR_LIST}, {0}};
-	static const struct conf_table t = {"drop stage", sizeof(struct conf_strs), rows};
+	const struct conf_field rows[] = {{.key = "source", .kind = CONF_STR_LIST, .csv = stage_is_alloy(s)}, {0}};
+	const struct conf_table t = {"drop stage", sizeof(struct conf_strs), rows};
 	struct conf_ctx ctx = stage_conf_ctx(s);
 	return conf_decode_bare(&t, n, &st->source, &ctx, e);
 }
 
+/* In Alloy an empty option is one that is not there. */
+static void forget_empty(struct conf *c)
+{
+	struct str *const options[] = {&c->value, &c->expression, &c->older_than, &c->longer_than};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (!options[i]->n) *options[i] = STR_NULL;
+	if (!c->separator.n) c->separator = STR(";");
+	if (!c->reason.n) c->reason = STR("drop_stage");
+}
+
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
-	const struct conf *c = s->conf;
+	struct conf *c = s->conf;
+	if (stage_is_alloy(s)) forget_empty(c);
 	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
 	if (!read_source(s, st, c->source, e)) return false;
 	if (!st->source.v && !c->expression.p && !c->older_than.p && !c->longer_than.p)
@@ -50,6 +61,12 @@ static void fini(struct stage *s)
 	struct state *st = s->state;
 	regex_free(st->re);
 	buf_free(&st->joined);
+}
+
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct state *st = s->state;
+	for (size_t i = 0; i < st->source.n; i++) reads_add(r, st->source.v[i]);
 }
 
 static bool all_present(const struct state *st, const struct entry *e)
@@ -112,7 +129,8 @@ static const struct conf_field fields[] = {
 	{.key = "source",
 	 .kind = CONF_NODE,
 	 .off = offsetof(struct conf, source),
-	 .doc = "Extracted value, or a list of them; without value and expression all must be there."},
+	 .doc = "Extracted value, or a list of them (Alloy: with commas); without value and expression all must be "
+		"there."},
 	{.key = "value", .kind = CONF_STR, .off = offsetof(struct conf, value), .doc = "What the source must be."},
 	{.key = "expression",
 	 .kind = CONF_STR,
@@ -147,5 +165,6 @@ const struct stage_type stage_drop = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 };

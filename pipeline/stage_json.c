@@ -3,7 +3,8 @@
  * they are, arrays and objects as JSON text. What is not there is null. Text that is no JSON object passes, or is
  * dropped.
  *
- * When all expressions are plain paths, one scan of the text finds them; else a tree is built. */
+ * When all expressions are plain paths, one scan of the text finds them; else a tree is built. Expressions whose values
+ * nobody reads are not searched. In Alloy's dialect keys of the object that match an expression are extracted, too. */
 #include "pipeline/extract/jmespath.h"
 #include "pipeline/stage.h"
 
@@ -11,7 +12,7 @@
 
 struct conf {
 	struct labels expressions; /* extracted name → expression */
-	struct str source;
+	struct str source, regex;
 	bool drop_malformed;
 };
 struct expr {
@@ -24,15 +25,18 @@ struct expr {
 };
 struct state {
 	struct expr *v;
-	size_t n;
+	size_t n; /* expressions that are searched come first */
+	size_t compiled;
+	struct regex *re;    /* for keys; NULL: none */
 	bool paths;          /* all are plain */
+	bool idle;           /* there is nothing to find out */
 	struct buf key, out; /* scratch */
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct conf *c = s->conf;
-	if (!c->expressions.n)
+	if (!c->expressions.n && !c->regex.n)
 		return stage_refuse(
 			body, "expressions", e,
 			"expressions must be set: extracted names and the JMESPath expressions they come from");
@@ -40,30 +44,54 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 		return stage_refuse(body, "source", e, "source must not be empty; leave it out to read the line");
 	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
 	st->v = arena_zalloc(s->arena, c->expressions.n * sizeof *st->v);
-	st->paths = c->expressions.n <= PATHS_MAX;
-	for (; st->n < c->expressions.n; st->n++) {
-		const struct label *l = &c->expressions.v[st->n];
-		struct expr *x = &st->v[st->n];
+	for (; st->compiled < c->expressions.n; st->compiled++) {
+		const struct label *l = &c->expressions.v[st->compiled];
+		struct expr *x = &st->v[st->compiled];
 		struct err why = ERR_INIT;
 		x->name = l->name;
 		x->j = jmespath_compile(l->value.n ? l->value : l->name, &why);
 		if (!x->j)
 			return stage_refuse(body, "expressions", e, "expression of %.*s: %s", STR_ARG(l->name),
 					    why.msg);
-		st->paths &= jmespath_is_path(x->j, &x->path, &x->n);
 	}
-	return true;
+	if (c->regex.n) st->re = stage_compile(body, "regex", c->regex, e);
+	return st->re || !c->regex.n;
+}
+
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct conf *c = s->conf;
+	struct state *st = s->state;
+	for (size_t i = 0; i < st->compiled; i++) {
+		struct expr x = st->v[i];
+		if (!reads_has(r, x.name)) continue;
+		st->v[i] = st->v[st->n];
+		st->v[st->n++] = x;
+	}
+	st->paths = !st->re && st->n <= PATHS_MAX;
+	for (size_t i = 0; i < st->n; i++) st->paths &= jmespath_is_path(st->v[i].j, &st->v[i].path, &st->v[i].n);
+	st->idle = !st->n && !c->drop_malformed && !(st->re && (r->all || r->n));
+	if (!st->idle) reads_add(r, c->source);
 }
 
 static void fini(struct stage *s)
 {
 	struct state *st = s->state;
-	for (size_t i = 0; i < st->n; i++) jmespath_free(st->v[i].j);
+	for (size_t i = 0; i < st->compiled; i++) jmespath_free(st->v[i].j);
+	regex_free(st->re);
 	buf_free(&st->key);
 	buf_free(&st->out);
 }
 
 /* ---- one scan for plain paths ---- */
+
+/* It reads back as the same text, so nobody has to compute the number until somebody wants to. */
+static bool is_short_integer(struct str s)
+{
+	size_t i = 0;
+	while (i < s.n && ((s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '-')) i++;
+	return i == s.n && s.n <= 15;
+}
 
 static bool set_scalar(struct batch *b, const struct json *j, enum json_tok t, struct value *v)
 {
@@ -76,7 +104,11 @@ static bool set_scalar(struct batch *b, const struct json *j, enum json_tok t, s
 		char *p = arena_alloc(b->arena, j->text.n);
 		v->s = str_of(p, json_unescape(j->text, p));
 		return true;
-	case JSON_NUMBER: v->kind = VALUE_NUM; return str_to_f64(j->text, &v->num);
+	case JSON_NUMBER:
+		v->kind = VALUE_NUM;
+		if (!is_short_integer(j->text)) return str_to_f64(j->text, &v->num);
+		v->s = j->text;
+		return true;
 	case JSON_TRUE:
 	case JSON_FALSE:
 		v->kind = VALUE_BOOL;
@@ -86,18 +118,13 @@ static bool set_scalar(struct batch *b, const struct json *j, enum json_tok t, s
 	}
 }
 
-/* The text of an array or object, as Go would print what it read. */
+/* An array or object: its text, as Go would print what it read. */
 static bool set_text(struct state *st, struct batch *b, struct str raw, struct value *v)
 {
 	struct err e = ERR_INIT;
-	struct json_out o;
 	const struct jval *tree = jval_parse(b->arena, raw, &e);
-	if (!tree) return false;
-	buf_clear(&st->out);
-	json_out_init(&o, &st->out, true);
-	jval_print(tree, &o);
-	*v = (struct value){.kind = VALUE_STR, .s = arena_str(b->arena, buf_view(&st->out))};
-	return true;
+	if (tree) *v = stage_value(b->arena, tree, &st->out);
+	return tree;
 }
 
 /* Of the expressions in the mask, those whose path goes on with this key. What they found under an earlier key of
@@ -146,7 +173,13 @@ static bool scan(struct state *st, struct batch *b, struct json *j, enum json_to
 	return true;
 }
 
-static bool read_paths(struct state *st, struct batch *b, struct str text, struct err *e)
+static void set_results(const struct state *st, struct batch *b, struct entry *en)
+{
+	for (size_t i = 0; i < st->n; i++)
+		if (st->v[i].found) entry_set(b, en, st->v[i].name, st->v[i].result);
+}
+
+static bool read_paths(struct state *st, struct batch *b, struct entry *en, struct str text, struct err *e)
 {
 	struct json j;
 	for (size_t i = 0; i < st->n; i++) {
@@ -157,38 +190,32 @@ static bool read_paths(struct state *st, struct batch *b, struct str text, struc
 	enum json_tok t = json_next(&j);
 	if (t != JSON_OBJ_OPEN && t != JSON_NULL) return false;
 	uint64_t all = st->n == PATHS_MAX ? UINT64_MAX : (UINT64_C(1) << st->n) - 1;
-	return scan(st, b, &j, t, all, 0) && json_next(&j) == JSON_END;
+	if (!scan(st, b, &j, t, all, 0) || json_next(&j) != JSON_END) return false;
+	set_results(st, b, en);
+	return true;
 }
 
 /* ---- a tree for everything else ---- */
 
-static struct value value_of(struct state *st, struct batch *b, const struct jval *v)
+static void set_keys(struct state *st, struct batch *b, struct entry *en, const struct jval *object)
 {
-	struct json_out o;
-	switch (v->kind) {
-	case JVAL_NULL: break;
-	case JVAL_BOOL: return (struct value){.kind = VALUE_BOOL, .num = v->b};
-	case JVAL_NUM: return (struct value){.kind = VALUE_NUM, .num = v->num};
-	case JVAL_STR: return (struct value){.kind = VALUE_STR, .s = v->s};
-	case JVAL_ARR:
-	case JVAL_OBJ:
-		buf_clear(&st->out);
-		json_out_init(&o, &st->out, true);
-		jval_print(v, &o);
-		return (struct value){.kind = VALUE_STR, .s = arena_str(b->arena, buf_view(&st->out))};
+	for (size_t i = 0; object->kind == JVAL_OBJ && i < object->obj.n; i++) {
+		const struct jmember *m = &object->obj.v[i];
+		if (regex_match(st->re, m->name)) entry_set(b, en, m->name, stage_value(b->arena, m->val, &st->out));
 	}
-	return (struct value){.kind = VALUE_NULL};
 }
 
-static bool read_tree(struct state *st, struct batch *b, struct str text, struct err *e)
+static bool read_tree(struct state *st, struct batch *b, struct entry *en, struct str text, struct err *e)
 {
 	const struct jval *root = jval_parse(b->arena, text, e);
 	if (!root || (root->kind != JVAL_OBJ && root->kind != JVAL_NULL)) return false;
 	for (size_t i = 0; i < st->n; i++) {
 		const struct jval *v = jmespath_search(st->v[i].j, root, b->arena, e);
 		st->v[i].found = v;
-		if (v) st->v[i].result = value_of(st, b, v);
+		if (v) st->v[i].result = stage_value(b->arena, v, &st->out);
 	}
+	set_results(st, b, en);
+	if (st->re) set_keys(st, b, en, root);
 	return true;
 }
 
@@ -197,16 +224,12 @@ static void run(struct stage *s, struct batch *b)
 	const struct conf *c = s->conf;
 	struct state *st = s->state;
 	struct err why = ERR_INIT;
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0; !st->idle && i < b->n; i++) {
 		struct entry *e = &b->v[i];
 		struct str text;
 		if (!stage_input(b, e, c->source, &text)) continue;
-		if (st->paths ? read_paths(st, b, text, &why) : read_tree(st, b, text, &why)) {
-			for (size_t k = 0; k < st->n; k++)
-				if (st->v[k].found) entry_set(b, e, st->v[k].name, st->v[k].result);
-		} else if (c->drop_malformed) {
-			stage_drop_entry(s, e, STR("json_malformed"));
-		}
+		bool ok = st->paths ? read_paths(st, b, e, text, &why) : read_tree(st, b, e, text, &why);
+		if (!ok && c->drop_malformed) stage_drop_entry(s, e, STR("json_malformed"));
 	}
 }
 
@@ -228,11 +251,24 @@ static const struct conf_field fields[] = {
 static const struct conf_table table = {"json stage",    sizeof(struct conf), fields,
 					.lenient = true, .any_case = true,    .typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "regex",
+	 .kind = CONF_STR,
+	 .off = offsetof(struct conf, regex),
+	 .doc = "RE2 expression; keys of the object that it matches are extracted under their own names. It or "
+		"expressions "
+		"must be set."},
+	{0},
+};
+static const struct conf_table alloy = {"json stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_json = {
 	.name = "json",
 	.doc = "Extracts values of a JSON object by JMESPath.",
 	.conf = &table,
+	.alloy = &alloy,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 };

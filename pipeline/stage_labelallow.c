@@ -28,7 +28,7 @@ static void run(struct stage *s, struct batch *b)
 	struct label_edit *v = NULL;
 	size_t n = 0, nof = 0;
 	struct label_stage *st = s->state;
-	label_edits_begin(st->cache);
+	label_stage_begin(st);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct labels *l = &b->v[i].labels;
 		if (l->v != of || l->n != nof) {
@@ -53,10 +53,18 @@ static const struct conf_field fields[] = {
 };
 static const struct conf_table table = {"labelallow stage", sizeof(struct conf), fields, .typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "values", .kind = CONF_STR_LIST, .off = offsetof(struct conf, names), .doc = "Labels to keep."},
+	{0},
+};
+static const struct conf_table alloy = {"label_keep stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_labelallow = {
 	.name = "labelallow",
 	.doc = "Removes all labels but those named.",
 	.conf = &table,
+	.alloy_name = "label_keep",
+	.alloy = &alloy,
 	.bare = true,
 	.make = make,
 	.fini = label_stage_fini,

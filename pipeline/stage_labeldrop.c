@@ -11,16 +11,15 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 	const struct conf *c = s->conf;
 	if (!c->names.n) return stage_refuse(body, NULL, e, "at least one label name must be given");
 	struct label_stage *st = label_stage_start(s, c->names.n);
-	for (size_t i = 0; i < c->names.n; i++) st->v[i] = (struct label_edit){.name = c->names.v[i], .del = true};
+	for (size_t i = 0; i < c->names.n; i++) label_stage_del(st, c->names.v[i]);
 	return true;
 }
 
 static void run(struct stage *s, struct batch *b)
 {
-	const struct conf *c = s->conf;
 	struct label_stage *st = s->state;
-	label_edits_begin(st->cache);
-	for (size_t i = 0; i < b->n; i++) label_edits_apply(st->cache, b, &b->v[i], st->v, c->names.n);
+	label_stage_begin(st);
+	for (size_t i = 0; i < b->n; i++) label_stage_apply(st, b, &b->v[i]);
 }
 
 static const struct conf_field fields[] = {
@@ -32,10 +31,18 @@ static const struct conf_field fields[] = {
 };
 static const struct conf_table table = {"labeldrop stage", sizeof(struct conf), fields, .typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "values", .kind = CONF_STR_LIST, .off = offsetof(struct conf, names), .doc = "Labels to remove."},
+	{0},
+};
+static const struct conf_table alloy = {"label_drop stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_labeldrop = {
 	.name = "labeldrop",
 	.doc = "Removes labels by name.",
 	.conf = &table,
+	.alloy_name = "label_drop",
+	.alloy = &alloy,
 	.bare = true,
 	.make = make,
 	.fini = label_stage_fini,

@@ -92,6 +92,20 @@ static void end_number(const struct conf *c, struct number *n, struct str in, si
 	*n = (struct number){0};
 }
 
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Are there so many digits on end? Looks at every n-th byte, and around it where that is one. */
+static bool has_run(struct str in, size_t n)
+{
+	for (size_t i = n - 1, from, to; i < in.n; i += n) {
+		if (!is_digit(in.p[i])) continue;
+		for (from = i; from && is_digit(in.p[from - 1]);) from--;
+		for (to = i + 1; to < in.n && to - from < n && is_digit(in.p[to]);) to++;
+		if (to - from >= n) return true;
+	}
+	return false;
+}
+
 /* `in` itself when there is nothing to hide. */
 static struct str redact(struct stage *s, struct arena *a, struct str in)
 {
@@ -100,9 +114,10 @@ static struct str redact(struct stage *s, struct arena *a, struct str in)
 	struct skips skips = {.re = st->skip};
 	struct number n = {0};
 	size_t done = 0;
+	if (!c->delimiters.n && !st->skip && !has_run(in, (size_t)c->min_length)) return in;
 	buf_clear(&st->out);
 	for (size_t i = 0, next = 0; i < in.n; i = next) {
-		if (!n.digits && (in.p[i] < '0' || in.p[i] > '9')) {
+		if (!n.digits && !is_digit(in.p[i])) {
 			next = i + 1;
 			continue;
 		}
@@ -120,6 +135,8 @@ static struct str redact(struct stage *s, struct arena *a, struct str in)
 	buf_str(&st->out, str_from(in, done));
 	return arena_str(a, buf_view(&st->out));
 }
+
+static void plan(struct stage *s, struct reads *r) { reads_add(r, ((const struct conf *)s->conf)->source); }
 
 static void run(struct stage *s, struct batch *b)
 {
@@ -166,6 +183,7 @@ const struct stage_type stage_luhn = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

@@ -81,6 +81,12 @@ static void fini(struct stage *s)
 	pipeline_free(st->nested);
 }
 
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct state *st = s->state;
+	if (st->nested) pipeline_plan(st->nested, r);
+}
+
 static bool matches(const struct state *st, const struct entry *e)
 {
 	return selector_match(&st->selector, &e->labels) && linefilters_match(st->filters, e->line);
@@ -169,6 +175,7 @@ const struct stage_type stage_match = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.deadline = deadline,
 	.tick = tick,

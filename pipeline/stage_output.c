@@ -13,6 +13,8 @@ static bool output_make(struct stage *s, const struct yaml *body, struct err *e)
 	return stage_refuse(body, "source", e, "source must be set: name the extracted value that becomes the line");
 }
 
+static void plan(struct stage *s, struct reads *r) { reads_add(r, ((const struct output *)s->conf)->source); }
+
 static void output_run(struct stage *s, struct batch *b)
 {
 	const struct output *c = s->conf;
@@ -34,6 +36,7 @@ const struct stage_type stage_output = {
 	.doc = "Replaces the line with an extracted value.",
 	.conf = &table,
 	.make = output_make,
+	.plan = plan,
 	.run = output_run,
 	.simple = true,
 };

@@ -3,7 +3,6 @@
  * are removed. LogQL's `| unpack` is the way back. */
 #include "common/json.h"
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 #include <stdlib.h>
 
@@ -12,8 +11,7 @@ struct conf {
 	bool ingest_timestamp;
 };
 struct state {
-	struct label_edits *cache;
-	struct label_edit *v; /* scratch: one per label */
+	struct label_stage labels;
 	struct buf out;
 	int64_t last; /* time given last: times strictly increase */
 };
@@ -25,8 +23,7 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 	struct conf *c = s->conf;
 	(void)body, (void)e;
 	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
-	st->v = arena_alloc(s->arena, c->labels.n * sizeof *st->v);
+	label_stage_init(&st->labels, s->arena, c->labels.n);
 	if (c->labels.n) qsort(c->labels.v, c->labels.n, sizeof *c->labels.v, by_name);
 	size_t n = 0;
 	for (size_t i = 0; i < c->labels.n; i++)
@@ -38,8 +35,14 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 static void fini(struct stage *s)
 {
 	struct state *st = s->state;
-	label_edits_free(st->cache);
+	label_stage_fini(s);
 	buf_free(&st->out);
+}
+
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct conf *c = s->conf;
+	for (size_t i = 0; i < c->labels.n; i++) reads_add(r, c->labels.v[i]);
 }
 
 static void pack(struct stage *s, struct batch *b, struct entry *e)
@@ -48,7 +51,7 @@ static void pack(struct stage *s, struct batch *b, struct entry *e)
 	struct state *st = s->state;
 	struct json_out o;
 	struct str text;
-	size_t n = 0;
+	st->labels.n = 0;
 	buf_clear(&st->out);
 	json_out_init(&o, &st->out, true);
 	json_open(&o, '{');
@@ -56,13 +59,13 @@ static void pack(struct stage *s, struct batch *b, struct entry *e)
 		if (!stage_text(b, e, c->labels.v[i], &text)) continue;
 		json_key(&o, c->labels.v[i]);
 		json_put_str(&o, text);
-		st->v[n++] = (struct label_edit){.name = c->labels.v[i], .del = true};
+		label_stage_del(&st->labels, c->labels.v[i]);
 	}
 	json_key(&o, STR("_entry"));
 	json_put_str(&o, e->line);
 	json_close(&o, '}');
 	e->line = arena_str(b->arena, buf_view(&st->out));
-	label_edits_apply(st->cache, b, e, st->v, n);
+	label_stage_apply(&st->labels, b, e);
 }
 
 /* A line that is read again gets the time that it got when it was first read. */
@@ -78,7 +81,7 @@ static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
 	struct state *st = s->state;
-	label_edits_begin(st->cache);
+	label_stage_begin(&st->labels);
 	for (size_t i = 0; i < b->n; i++) {
 		pack(s, b, &b->v[i]);
 		if (c->ingest_timestamp) b->v[i].ts = ingest_time(s, &b->v[i]);
@@ -106,6 +109,7 @@ const struct stage_type stage_pack = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

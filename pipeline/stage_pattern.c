@@ -3,18 +3,16 @@
  * line may end early: the captures before that count. Of Alloy. */
 #include "pipeline/extract/pattern.h"
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct str pattern, source;
 	bool labels;
 };
 struct state {
+	struct label_stage labels;
 	struct pattern *pattern;
 	struct extract found;
-	struct label_edits *cache;
-	struct label_edit *edits; /* scratch */
-	size_t cap;
+	bool idle; /* nobody wants what it finds */
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
@@ -26,7 +24,7 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 		return stage_refuse(body, "source", e, "source must not be empty; leave it out to match the line");
 	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
 	extract_init(&st->found, NULL, NULL, 0);
-	st->cache = label_edits_new();
+	if (c->labels) label_stage_init(&st->labels, s->arena, c->pattern.n / strlen("<a>"));
 	st->pattern = pattern_new(c->pattern, &why);
 	return st->pattern || stage_refuse(body, "pattern", e, "pattern: %s", why.msg);
 }
@@ -36,20 +34,17 @@ static void fini(struct stage *s)
 	struct state *st = s->state;
 	pattern_free(st->pattern);
 	extract_free(&st->found);
-	label_edits_free(st->cache);
+	label_stage_fini(s);
 }
 
-static void set_labels(struct stage *s, struct batch *b, struct entry *e)
+static void plan(struct stage *s, struct reads *r)
 {
+	const struct conf *c = s->conf;
 	struct state *st = s->state;
-	size_t n = 0;
-	for (size_t i = 0; i < st->found.n; i++) {
-		const struct label *l = &st->found.v[i];
-		if (!str_utf8_valid(l->value)) continue;
-		st->edits = arena_grow(s->arena, st->edits, n, &st->cap, sizeof *st->edits);
-		st->edits[n++] = (struct label_edit){.name = l->name, .value = l->value};
-	}
-	label_edits_apply(st->cache, b, e, st->edits, n);
+	st->idle = !c->labels && !r->all && !r->n;
+	if (st->idle) return;
+	if (!c->labels && !r->all) extract_init(&st->found, NULL, r->v, r->n);
+	reads_add(r, c->source);
 }
 
 static void run(struct stage *s, struct batch *b)
@@ -57,15 +52,20 @@ static void run(struct stage *s, struct batch *b)
 	const struct conf *c = s->conf;
 	struct state *st = s->state;
 	st->found.a = b->arena;
-	label_edits_begin(st->cache);
-	for (size_t i = 0; i < b->n; i++) {
+	if (c->labels) label_stage_begin(&st->labels);
+	for (size_t i = 0; !st->idle && i < b->n; i++) {
 		struct entry *e = &b->v[i];
 		struct str in;
 		if (!stage_input(b, e, c->source, &in)) continue;
 		extract_reset(&st->found);
 		extract_pattern(st->pattern, in, &st->found);
-		for (size_t k = 0; k < st->found.n; k++) stage_set(b, e, st->found.v[k].name, st->found.v[k].value);
-		if (c->labels && st->found.n) set_labels(s, b, e);
+		st->labels.n = 0;
+		for (size_t k = 0; k < st->found.n; k++) {
+			const struct label *l = &st->found.v[k];
+			stage_set(b, e, l->name, l->value);
+			if (c->labels) label_stage_group(&st->labels, l->name, l->value);
+		}
+		label_stage_apply(&st->labels, b, e);
 	}
 }
 
@@ -93,6 +93,7 @@ const struct stage_type stage_pattern = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

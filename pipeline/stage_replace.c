@@ -41,6 +41,7 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 	}
 	struct err why = ERR_INIT;
 	st->t = template_compile(c->replace, "pipeline_template", template_funcs_agent(), &why);
+	if (!st->t && stage_is_alloy(s)) return stage_refuse(body, "replace", e, "%s", why.msg);
 	if (!st->t) stage_warn(s, body, "replace", why.msg);
 	return true;
 }
@@ -52,6 +53,14 @@ static void fini(struct stage *s)
 	template_free(st->t);
 	buf_free(&st->out);
 	buf_free(&st->piece);
+}
+
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct conf *c = s->conf;
+	const struct state *st = s->state;
+	reads_add(r, c->source);
+	if (st->t) entry_data_reads(st->t, r);
 }
 
 static struct str group_text(const struct state *st, struct str in, size_t group)
@@ -171,6 +180,7 @@ const struct stage_type stage_replace = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

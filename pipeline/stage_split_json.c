@@ -51,6 +51,8 @@ static void add_elements(struct stage *s, struct batch *out, struct entry *e, co
 	for (size_t i = 0; i < found->n; i++) add_like(out, e, found->v[i]);
 }
 
+static void plan(struct stage *s, struct reads *r) { reads_add(r, ((const struct conf *)s->conf)->source); }
+
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
@@ -84,5 +86,6 @@ const struct stage_type stage_split_json = {
 	.name = "split_json",
 	.doc = "Makes an entry of each element of a JSON array.",
 	.conf = &table,
+	.plan = plan,
 	.run = run,
 };

@@ -1,39 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* static_labels: labels with values from the configuration. An empty value sets nothing. */
 #include "pipeline/label_edits.h"
-#include "pipeline/stage.h"
 
 struct conf {
 	struct labels labels;
-};
-struct state {
-	struct label_edits *cache;
-	struct label_edit *v;
-	size_t n;
 };
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
 	const struct conf *c = s->conf;
-	struct state *st = s->state = ARENA_NEW(s->arena, struct state);
-	st->cache = label_edits_new();
-	st->v = arena_zalloc(s->arena, c->labels.n * sizeof *st->v);
+	struct label_stage *st = label_stage_start(s, c->labels.n);
 	for (size_t i = 0; i < c->labels.n; i++) {
 		const struct label *l = &c->labels.v[i];
 		if (!labels_name_valid(l->name))
 			return stage_refuse(body, l->name.p, e, "invalid label name \"%.*s\"", STR_ARG(l->name));
-		if (l->value.n) st->v[st->n++] = (struct label_edit){.name = l->name, .value = l->value};
+		if (l->value.n) label_stage_set(st, l->name, l->value);
 	}
 	return true;
 }
 
-static void fini(struct stage *s) { label_edits_free(((struct state *)s->state)->cache); }
-
 static void run(struct stage *s, struct batch *b)
 {
-	struct state *st = s->state;
-	label_edits_begin(st->cache);
-	for (size_t i = 0; i < b->n; i++) label_edits_apply(st->cache, b, &b->v[i], st->v, st->n);
+	struct label_stage *st = s->state;
+	label_stage_begin(st);
+	for (size_t i = 0; i < b->n; i++) label_stage_apply(st, b, &b->v[i]);
 }
 
 static const struct conf_field fields[] = {
@@ -45,13 +35,23 @@ static const struct conf_field fields[] = {
 };
 static const struct conf_table table = {"static_labels stage", sizeof(struct conf), fields, .typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "values",
+	 .kind = CONF_STR_MAP,
+	 .off = offsetof(struct conf, labels),
+	 .doc = "Label names and their values."},
+	{0},
+};
+static const struct conf_table alloy = {"static_labels stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_static_labels = {
 	.name = "static_labels",
 	.doc = "Sets labels to fixed values.",
 	.conf = &table,
+	.alloy = &alloy,
 	.bare = true,
 	.make = make,
-	.fini = fini,
+	.fini = label_stage_fini,
 	.run = run,
 	.simple = true,
 };

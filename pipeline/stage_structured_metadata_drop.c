@@ -29,10 +29,17 @@ static const struct conf_field fields[] = {
 static const struct conf_table table = {"structured_metadata_drop stage", sizeof(struct conf), fields,
 					.typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "values", .kind = CONF_STR_LIST, .off = offsetof(struct conf, names), .doc = "Names to remove."},
+	{0},
+};
+static const struct conf_table alloy = {"structured_metadata_drop stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_structured_metadata_drop = {
 	.name = "structured_metadata_drop",
 	.doc = "Removes structured metadata by name.",
 	.conf = &table,
+	.alloy = &alloy,
 	.bare = true,
 	.make = make,
 	.run = run,

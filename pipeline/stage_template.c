@@ -31,6 +31,13 @@ static void fini(struct stage *s)
 	buf_free(&st->out);
 }
 
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct conf *c = s->conf;
+	reads_add(r, c->source);
+	entry_data_reads(((const struct state *)s->state)->t, r);
+}
+
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
@@ -68,6 +75,7 @@ const struct stage_type stage_template = {
 	.conf = &table,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

@@ -12,21 +12,25 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 	int given = (c->label.n > 0) + (c->source.n > 0) + (c->value.n > 0);
 	if (given == 0) return stage_refuse(body, NULL, e, "one of label, source or value must be set");
 	if (given > 1) return stage_refuse(body, NULL, e, "only one of label, source and value may be set");
-	label_stage_start(s, 0);
+	label_stage_start(s, 1);
 	return true;
 }
+
+static void plan(struct stage *s, struct reads *r) { reads_add(r, ((const struct conf *)s->conf)->source); }
 
 static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
 	struct label_stage *st = s->state;
-	label_edits_begin(st->cache);
+	label_stage_begin(st);
 	for (size_t i = 0; i < b->n; i++) {
 		struct entry *e = &b->v[i];
-		struct label_edit edit = {.name = STR("__tenant_id__"), .value = c->value};
-		if (c->label.n) edit.value = labels_get(&e->labels, c->label);
-		if (c->source.n && !stage_text(b, e, c->source, &edit.value)) continue;
-		if (edit.value.n) label_edits_apply(st->cache, b, e, &edit, 1);
+		struct str tenant = c->value;
+		if (c->label.n) tenant = labels_get(&e->labels, c->label);
+		if (c->source.n && !stage_text(b, e, c->source, &tenant)) continue;
+		st->n = 0;
+		if (tenant.n) label_stage_set(st, STR("__tenant_id__"), tenant);
+		label_stage_apply(st, b, e);
 	}
 }
 
@@ -48,6 +52,7 @@ const struct stage_type stage_tenant = {
 	.conf = &table,
 	.make = make,
 	.fini = label_stage_fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

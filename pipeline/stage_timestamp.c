@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* timestamp: the entry's time is parsed from an extracted value. On failure `fudge` takes the last time of the same
- * label set plus 1 ns (none known: unchanged), `skip` leaves the time alone. */
+ * label set plus 1 ns (none known: unchanged), `skip` leaves the time alone. In Alloy's dialect a time that is the same
+ * as the one parsed before under this label set is made different: the last one given plus 1 ns. */
 #include "common/gotime.h"
 #include "common/tz.h"
 #include "common/units.h"
@@ -10,19 +11,24 @@
 #define STREAMS_MAX 10000 /* label sets whose last time is known */
 
 enum on_failure { FUDGE, SKIP };
+enum on_duplicate { DUPLICATE_KEEP, DUPLICATE_FUDGE };
+static const char *const duplicate_names[] = {"keep", "fudge", NULL};
+
 struct conf {
 	struct str source, format, location, action;
 	struct conf_strs fallback_formats;
+	int on_duplicate; /* enum on_duplicate */
 };
 /* How a text becomes a time: a unit of Unix time, or a layout. */
 struct form {
 	int64_t unit; /* ns; 0: a layout */
 	struct gotime_layout *layout;
-	bool alias; /* a named layout: the location does not apply */
+	bool alias;   /* a named layout: the location does not apply */
+	bool rfc3339; /* its strict form is tried first, which most times have */
 };
 struct last {
 	struct stream stream;
-	int64_t ts;
+	int64_t ts, parsed; /* as given, as it stood in the text */
 };
 struct state {
 	enum on_failure on_failure;
@@ -41,7 +47,9 @@ static struct form form_new(struct str format)
 	for (size_t i = 0; i < sizeof unix_forms / sizeof *unix_forms; i++)
 		if (str_eqc(format, unix_forms[i].name)) return (struct form){.unit = unix_forms[i].unit};
 	struct str layout = gotime_alias(format);
-	return (struct form){.layout = gotime_layout_new(layout), .alias = !str_eq(layout, format)};
+	return (struct form){.layout = gotime_layout_new(layout),
+			     .alias = !str_eq(layout, format),
+			     .rfc3339 = str_starts(format, STR("RFC3339"))};
 }
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
@@ -112,6 +120,8 @@ static bool parse(const struct state *st, struct str text, int64_t now, int64_t 
 		const struct tz *zone = f->alias ? NULL : st->zone;
 		if (f->unit) {
 			if (parse_unix(text, f->unit, ts)) return true;
+		} else if (f->alias && f->rfc3339 && units_rfc3339(text, ts, e)) {
+			return true;
 		} else if (gotime_layout_has_year(f->layout)) {
 			if (gotime_parse(f->layout, zone, text, ts, e)) return true;
 		} else if (gotime_parse_near(f->layout, zone, text, now, ts, e)) {
@@ -121,15 +131,22 @@ static bool parse(const struct state *st, struct str text, int64_t now, int64_t 
 	return false;
 }
 
-static void remember(struct state *st, const struct entry *e)
+/* Notes the time that was parsed, and makes it another one if it is to be. */
+static void remember(struct state *st, int on_duplicate, struct entry *e)
 {
 	struct last *l = streams_find(&st->streams, &e->labels);
+	int64_t parsed = e->ts;
 	if (!l) {
 		if (streams_full(&st->streams)) streams_remove(&st->streams, streams_oldest(&st->streams));
 		l = streams_add(&st->streams, &e->labels);
+	} else if (on_duplicate == DUPLICATE_FUDGE && parsed == l->parsed && l->ts < INT64_MAX) {
+		e->ts = l->ts + 1;
 	}
 	l->ts = e->ts;
+	l->parsed = parsed;
 }
+
+static void plan(struct stage *s, struct reads *r) { reads_add(r, ((const struct conf *)s->conf)->source); }
 
 static void run(struct stage *s, struct batch *b)
 {
@@ -142,7 +159,8 @@ static void run(struct stage *s, struct batch *b)
 		struct entry *e = &b->v[i];
 		struct str text;
 		if (stage_text(b, e, c->source, &text) && parse(st, text, now, &e->ts, &why)) {
-			if (st->on_failure == FUDGE) remember(st, e);
+			if (st->on_failure == FUDGE || c->on_duplicate == DUPLICATE_FUDGE)
+				remember(st, c->on_duplicate, e);
 			continue;
 		}
 		if (st->on_failure == SKIP) continue;
@@ -177,12 +195,27 @@ static const struct conf_field fields[] = {
 static const struct conf_table table = {"timestamp stage", sizeof(struct conf), fields,
 					.lenient = true,   .any_case = true,    .typing = CONF_EXACT};
 
+static const struct conf_field alloy_fields[] = {
+	{.key = "action_on_duplicate_timestamp",
+	 .kind = CONF_ENUM,
+	 .names = duplicate_names,
+	 .off = offsetof(struct conf, on_duplicate),
+	 .def = "fudge",
+	 .doc = "Of a time that equals the one before under the same labels. fudge: the last time given plus 1 ns; "
+		"keep: it "
+		"stays."},
+	{0},
+};
+static const struct conf_table alloy = {"timestamp stage", sizeof(struct conf), alloy_fields};
+
 const struct stage_type stage_timestamp = {
 	.name = "timestamp",
 	.doc = "Takes the entry's time from an extracted value.",
 	.conf = &table,
+	.alloy = &alloy,
 	.make = make,
 	.fini = fini,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

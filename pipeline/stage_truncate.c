@@ -18,6 +18,9 @@ struct rule {
 struct conf {
 	struct conf_list rules;
 };
+struct state {
+	bool unread; /* nobody looks at `truncated` */
+};
 
 static bool make(struct stage *s, const struct yaml *body, struct err *e)
 {
@@ -32,7 +35,21 @@ static bool make(struct stage *s, const struct yaml *body, struct err *e)
 			return stage_refuse(body, "rules", e,
 					    "sources name labels or values; set source_type or leave them out");
 	}
+	s->state = ARENA_NEW(s->arena, struct state);
 	return true;
+}
+
+static void plan(struct stage *s, struct reads *r)
+{
+	const struct conf *c = s->conf;
+	const struct rule *v = c->rules.v;
+	((struct state *)s->state)->unread = !reads_has(r, STR("truncated"));
+	reads_add(r, STR("truncated"));
+	for (size_t i = 0; i < c->rules.n; i++) {
+		if (v[i].kind != KIND_EXTRACTED) continue;
+		r->all |= !v[i].sources.n;
+		for (size_t k = 0; k < v[i].sources.n; k++) reads_add(r, v[i].sources.v[k]);
+	}
 }
 
 /* False: short enough. */
@@ -41,10 +58,13 @@ static bool cut(struct arena *a, const struct rule *r, struct str *text)
 	size_t keep = r->limit - r->suffix.n;
 	if (text->n <= keep) return false;
 	for (int i = 0; i < 3 && keep && (text->p[keep] & 0xC0) == 0x80; i++) keep--;
-	if (!r->suffix.n)
-		text->n = keep;
-	else
-		*text = arena_printf(a, "%.*s%.*s", (int)keep, text->p, STR_ARG(r->suffix));
+	if (r->suffix.n) {
+		char *p = arena_alloc(a, keep + r->suffix.n);
+		memcpy(p, text->p, keep);
+		memcpy(p + keep, r->suffix.p, r->suffix.n);
+		text->p = p;
+	}
+	text->n = keep + r->suffix.n;
 	return true;
 }
 
@@ -133,11 +153,12 @@ static void run(struct stage *s, struct batch *b)
 {
 	const struct conf *c = s->conf;
 	const struct rule *v = c->rules.v;
+	bool unread = ((const struct state *)s->state)->unread;
 	for (size_t i = 0; i < b->n; i++) {
 		unsigned kinds = 0;
 		for (size_t k = 0; k < c->rules.n; k++)
 			if (cutters[v[k].kind](&v[k], b, &b->v[i])) kinds |= 1u << v[k].kind;
-		if (kinds) note(b, &b->v[i], kinds);
+		if (kinds && !unread) note(b, &b->v[i], kinds);
 	}
 }
 
@@ -179,6 +200,7 @@ const struct stage_type stage_truncate = {
 	.doc = "Cuts lines, labels and values to a size.",
 	.conf = &table,
 	.make = make,
+	.plan = plan,
 	.run = run,
 	.simple = true,
 };

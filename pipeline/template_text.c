@@ -64,6 +64,10 @@ static bool rune_is_space(uint32_t c)
 
 static bool map_runes(struct template_run *r, struct str s, uint32_t (*fn)(uint32_t), struct tval *out)
 {
+	char *ascii = arena_alloc(r->a, s.n + 1);
+	size_t n = 0;
+	for (; n < s.n && (signed char)s.p[n] >= 0; n++) ascii[n] = (char)fn((unsigned char)s.p[n]);
+	if (n == s.n) return give(out, str_of(ascii, n));
 	struct buf b = {0};
 	for (size_t i = 0; i < s.n;) buf_rune(&b, fn(str_rune(s, &i)));
 	return give_buf(r, &b, out);

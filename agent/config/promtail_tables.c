@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/config/promtail_tables.h"
 
+#include "pipeline/pipeline.h"
+
 #define F(key, kind, type, member, ...)                                                                                \
 	{                                                                                                              \
 		key, kind, offsetof(type, member), __VA_ARGS__                                                         \
@@ -478,6 +480,14 @@ static bool limits_check(void *obj, const struct yaml *at, struct err *e)
 static const struct conf_table limits_table = {"limits_config", sizeof((struct agent_config *)0)->limits, limits_fields,
 					       limits_check};
 
+static const char *const dialects[] = {[PIPELINE_PROMTAIL] = "promtail", [PIPELINE_ALLOY] = "alloy", NULL};
+static const struct conf_field larch_fields[] = {
+	{"pipeline_dialect", CONF_ENUM, IN(larch, dialect), "promtail",
+	 "Whose stages pipeline_stages are, and so what they are called and mean (docs/STAGES.md).", .names = dialects},
+	{0},
+};
+static const struct conf_table larch_table = {"larch", sizeof((struct agent_config *)0)->larch, larch_fields};
+
 static const struct conf_field root_fields[] = {
 	F("server", CONF_OBJ, struct agent_config, server, .doc = "The agent's own HTTP server and log.",
 	  .sub = &server_table),
@@ -490,6 +500,7 @@ static const struct conf_field root_fields[] = {
 	  .sub = &target_table),
 	F("limits_config", CONF_OBJ, struct agent_config, limits, .doc = "Limits.", .sub = &limits_table),
 	F("global", CONF_OBJ, struct agent_config, global, .doc = "Settings of every job.", .sub = &global_table),
+	F("larch", CONF_OBJ, struct agent_config, larch, .doc = "What Promtail does not have.", .sub = &larch_table),
 	IGNORED("options"),
 	IGNORED("tracing"),
 	IGNORED("wal"),

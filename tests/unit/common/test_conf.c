@@ -394,6 +394,19 @@ static void types_exactly_or_weakly(void **state)
 	assert_false(f->s.auth);
 	assert_int_equal(f->s.port, 1);
 	assert_false(decode(f, &weak, "port: five"));
+
+	static const struct conf_table convertible = {"stage", sizeof(struct sample), rows, .typing = CONF_CONVERTIBLE};
+	assert_true(
+		decode(f, &convertible, "{dir: 5, port: \"7\", rate: \"0.5\", names: [1, a], labels: {a: 5, b: }}"));
+	assert_true(str_eqc(f->s.wal.dir, "5"));
+	assert_int_equal(f->s.port, 7);
+	assert_true(f->s.rate == 0.5);
+	static const char *const not_converted[] = {"dir: true",      "names: [true]", "labels: {a: false}",
+						    "auth: \"true\"", "auth: 1",       "port: true",
+						    "port: \"five\""};
+	for (size_t i = 0; i < sizeof not_converted / sizeof *not_converted; i++)
+		if (decode(f, &convertible, not_converted[i])) fail_msg("accepted: %s", not_converted[i]);
+	assert_true(decode(f, &convertible, "dir: \"true\""));
 }
 
 /* A node that is a value itself, and an error that the caller will place. */

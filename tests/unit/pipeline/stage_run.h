@@ -58,6 +58,9 @@ static inline void stage_run_warn(void *ud, const char *text)
 	buf_printf(&r->warned, "%s\n", text);
 }
 
+/* Stages whose text begins with this are in Alloy's dialect. */
+#define ALLOY "# alloy\n"
+
 /* Wall clock: 2026-11-01T12:00:00Z. False: refused, r->e says why. */
 static inline bool stage_run_open(struct stage_run *r, const char *stages, struct custom_metrics *metrics)
 {
@@ -65,7 +68,9 @@ static inline bool stage_run_open(struct stage_run *r, const char *stages, struc
 	clock_fake_init(&r->clock, INT64_C(1793534400) * UNITS_SEC, 1);
 	arena_init(&r->conf, 0);
 	arena_init(&r->batch, 0);
-	r->env = (struct pipeline_env){.clock = &r->clock.base,
+	bool alloy = str_starts(str_c(stages), STR(ALLOY));
+	r->env = (struct pipeline_env){.dialect = alloy ? PIPELINE_ALLOY : PIPELINE_PROMTAIL,
+				       .clock = &r->clock.base,
 				       .job = "t",
 				       .file = "agent.yaml",
 				       .ud = r,

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* docs/STAGES.md against the program: every stage has a section with the rows of its table of options, and an example
- * (three blocks: yaml, lines, entries) that gives what it says. */
+/* docs/STAGES.md against the program: every stage has a section with the rows of its tables of options, and an example
+ * (three blocks: yaml, lines, entries) that gives what it says; one more where Alloy's dialect has other options. */
+#include "tests/unit/pipeline/mmdb_write.h"
 #include "tests/unit/pipeline/stage_run.h"
 
 #include "common/conf.h"
 #include "common/fs.h"
 
+#include <unistd.h>
+
 #define MANUAL "docs/STAGES.md"
+
+#define DB_IN_MANUAL "/usr/share/GeoIP/GeoLite2-City.mmdb"
+static char db[] = "/tmp/larch-geoip-XXXXXX"; /* stands for it */
 
 static struct buf manual;
 
@@ -14,6 +20,8 @@ static int setup(void **state)
 {
 	struct err e = ERR_INIT;
 	(void)state;
+	close(mkstemp(db));
+	mmdb_save_example(db);
 	if (fs_read_file(&fs_real, MANUAL, 1 << 20, &manual, &e)) return 0;
 	print_error("%s\n", e.msg);
 	return -1;
@@ -23,7 +31,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	buf_free(&manual);
-	return 0;
+	return unlink(db);
 }
 
 /* What stands under "## name". */
@@ -52,6 +60,19 @@ static struct str block(struct str *s, const char *kind, const char *name)
 	return str_sub(body, 0, (size_t)end);
 }
 
+static void options_are_described(const char *name, const struct conf_table *t, struct str text)
+{
+	struct buf want = {0};
+	conf_manual(t, &want);
+	struct str rest = buf_view(&want), line;
+	while (rest.n) {
+		str_cut(&rest, '\n', &line);
+		if (str_starts(line, STR("|")) && str_find(text, line) < 0)
+			fail_msg("%s: section %s lacks\n%.*s", MANUAL, name, STR_ARG(line));
+	}
+	buf_free(&want);
+}
+
 static void every_option_is_described(void **state)
 {
 	size_t n;
@@ -59,15 +80,10 @@ static void every_option_is_described(void **state)
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		struct str text = section(v[i].name);
-		struct buf want = {0};
-		if (v[i].conf && !v[i].bare) conf_manual(v[i].conf, &want);
-		struct str rest = buf_view(&want), line;
-		while (rest.n) {
-			str_cut(&rest, '\n', &line);
-			if (str_starts(line, STR("|")) && str_find(text, line) < 0)
-				fail_msg("%s: section %s lacks\n%.*s", MANUAL, v[i].name, STR_ARG(line));
-		}
-		buf_free(&want);
+		if (v[i].conf && !v[i].bare) options_are_described(v[i].name, v[i].conf, text);
+		if (v[i].alloy) options_are_described(v[i].name, v[i].alloy, text);
+		if (v[i].alloy_name && strcmp(v[i].alloy_name, v[i].name) != 0)
+			assert_true(str_find(text, str_c(v[i].alloy_name)) >= 0);
 	}
 }
 
@@ -107,7 +123,12 @@ static void example_gives(const char *name, struct str yaml, struct str lines, s
 	struct stage_run r;
 	struct labels l;
 	struct buf out = {0};
-	char *stages = mem_strndup(yaml.p, yaml.n);
+	struct buf text = {0};
+	ssize_t at = str_find(yaml, STR(DB_IN_MANUAL));
+	buf_str(&text, at < 0 ? yaml : str_sub(yaml, 0, (size_t)at));
+	if (at >= 0) buf_c(&text, db);
+	if (at >= 0) buf_str(&text, str_from(yaml, (size_t)at + strlen(DB_IN_MANUAL)));
+	const char *stages = buf_cstr(&text);
 	if (!stage_run_open(&r, stages, NULL)) fail_msg("%s: %s", name, r.e.msg);
 	check_text(buf_cstr(&r.warned), "");
 	assert_true(labels_parse(&r.conf, STR("{job=\"app\"}"), &l, &r.e));
@@ -126,7 +147,7 @@ static void example_gives(const char *name, struct str yaml, struct str lines, s
 	if (!str_eq(buf_view(&out), want)) print_error("section %s:\n", name);
 	check_str(buf_view(&out), want);
 	buf_free(&out);
-	free(stages);
+	buf_free(&text);
 	stage_run_close(&r);
 }
 
@@ -137,8 +158,17 @@ static void every_example_runs(void **state)
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		struct str text = section(v[i].name);
-		struct str yaml = block(&text, "yaml", v[i].name), lines = block(&text, "text", v[i].name);
-		example_gives(v[i].name, yaml, lines, block(&text, "text", v[i].name));
+		size_t alloy = 0;
+#ifndef LARCH_MAXMINDDB
+		if (strcmp(v[i].name, "geoip") == 0) continue;
+#endif
+		do {
+			struct str yaml = block(&text, "yaml", v[i].name), lines = block(&text, "text", v[i].name);
+			example_gives(v[i].name, yaml, lines, block(&text, "text", v[i].name));
+			alloy += str_starts(yaml, STR(ALLOY));
+		} while (str_find(text, STR("```yaml\n")) >= 0);
+		if (v[i].alloy && !alloy)
+			fail_msg("%s: section %s has no example in Alloy's dialect", MANUAL, v[i].name);
 	}
 }
 

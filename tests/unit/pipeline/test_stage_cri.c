@@ -79,12 +79,30 @@ static void refuses(void **state)
 		      "of range; it must be at least 0");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{cri: {}}]",
+		     LINES(AT("1Z stdout F x"), AT("2Z stderr no flag"), AT("3Z stdout Px "), AT("4Z stdout y"), "text",
+			   AT("5Z stdin F x"), "? stdout F no time", AT("6Z stdout"), ""),
+		     "{job=\"t\", stream=\"stdout\"} x @1793527201000000000\n"
+		     "{job=\"t\", stream=\"stderr\"} no flag @1793527202000000000\n"
+		     "{job=\"t\", stream=\"stdout\"} x y @1793527204000000000 from 3,4\n"
+		     "{job=\"t\"} text\n{job=\"t\"} " AT(
+			     "5Z stdin F x") "\n"
+					     "{job=\"t\", stream=\"stdout\"} no time\n{job=\"t\"} " AT(
+						     "6Z stdout") "\n{job=\"t\"} \n");
+	check_refused(ALLOY "[{cri: {max_partial_lines: 0}}]",
+		      "agent.yaml:2:28: stage cri: max_partial_lines must be greater than 0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_lines), cmocka_unit_test(joins_pieces),
 		cmocka_unit_test(bounds),      cmocka_unit_test(pieces_come_in_several_batches),
 		cmocka_unit_test(refuses),     cmocka_unit_test(lines_may_be_joined_further),
+		cmocka_unit_test(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

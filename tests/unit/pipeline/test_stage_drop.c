@@ -62,9 +62,24 @@ static void refuses(void **state)
 						     "1024, as in 256KB): \"zz\"");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY
+		     "[{regex: {expression: '(?P<a>.)(?P<b>.)'}}, {drop: {source: 'a,b', value: x;y, separator: ''}}]",
+		     LINES("xy", "yx"), "{job=\"t\"} yx\n");
+	check_stages(ALLOY "[{drop: {longer_than: 3B, value: '', expression: ''}}]", LINES("abc", "abcd"),
+		     "{job=\"t\"} abc\n");
+	check_refused(ALLOY "[{drop: {expression: '', older_than: ''}}]",
+		      "agent.yaml:2:9: stage drop: at least one of source, expression, older_than or longer_than must "
+		      "be set");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(conditions), cmocka_unit_test(all_must_hold),
-					   cmocka_unit_test(tells_why), cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(conditions), cmocka_unit_test(all_must_hold), cmocka_unit_test(tells_why),
+		cmocka_unit_test(refuses),    cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

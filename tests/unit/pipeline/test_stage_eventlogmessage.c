@@ -28,8 +28,19 @@ static void options(void **state)
 		      "without quotes");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[" MESSAGE "{eventlogmessage: {}}, {labels: {values: {Key: }}}]", LINES("Key: v"),
+		     "{Key=\"v\", job=\"t\"} Key: v\n");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(extracts_pairs), cmocka_unit_test(options)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(extracts_pairs),
+		cmocka_unit_test(options),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,23 @@ static void refuses(void **state)
 	check_refused("[{json: {expressions: {a: nofunc(b)}}}]", ""); /* fails when it runs, as in Promtail */
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(
+		ALLOY "[{json: {expressions: {a: b.c}, regex: '^(a|d|n)'}}, {labels: {values: {a: , d: , n: , x: }}}]",
+		LINES("{\"a\": 1, \"b\": {\"c\": 2}, \"d\": [1, {\"e\": null}], \"x\": 3, \"n\": null}", "null", "5"),
+		"{a=\"1\", d=\"[1,{\\\"e\\\":null}]\", job=\"t\"} {\"a\": 1, \"b\": {\"c\": 2}, \"d\": [1, {\"e\": "
+		"null}], \"x\": 3, \"n\": null}\n{job=\"t\"} null\n{job=\"t\"} 5\n");
+	check_stages(ALLOY "[{json: {regex: '^.$', drop_malformed: true}}, {labels: {values: {a: , bb: }}}]",
+		     LINES("{\"a\": 1, \"bb\": 2}", "x"), "{a=\"1\", job=\"t\"} {\"a\": 1, \"bb\": 2}\n");
+	check_refused(ALLOY "[{json: {regex: '('}}]",
+		      "agent.yaml:2:17: stage json: regex: error parsing regexp: missing closing ): `(`");
+	check_refused(ALLOY "[{json: {}}]",
+		      "agent.yaml:2:9: stage json: expressions must be set: extracted names and the JMESPath "
+		      "expressions they come from");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +133,7 @@ int main(void)
 		cmocka_unit_test(reads_another_value),
 		cmocka_unit_test(docker_lines),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

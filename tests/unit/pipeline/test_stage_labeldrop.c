@@ -18,8 +18,23 @@ static void refuses(void **state)
 		      "[a, b], found \"a\"");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{static_labels: {values: {a: b}}}, {label_drop: {values: [job, nope]}}]", LINES("x"),
+		     "{a=\"b\"} x\n");
+	check_refused(ALLOY "[{label_drop: {values: []}}]",
+		      "agent.yaml:2:15: stage label_drop: at least one label name must be given");
+	check_refused(ALLOY "[{labeldrop: [a]}]",
+		      "agent.yaml:2:3: unknown pipeline stage \"labeldrop\"; did you mean \"label_drop\"?");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(drops), cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(drops),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,24 @@ static void refuses(void **state)
 	check_refused("[{labels: {}}]", "");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{regex: {expression: '(?P<a>\\w+)'}}, {labels: {values: {a: , b: a}}}]", LINES("x"),
+		     "{a=\"x\", b=\"x\", job=\"t\"} x\n");
+	check_stages(ALLOY "[{regex: {expression: '(?P<a>\\w+)'}}, {structured_metadata: {values: {a: , j: job}}}, "
+			   "{labels: {values: {b: a, j: , c: nope}, source_type: structured_metadata}}]",
+		     LINES("x"), "{b=\"x\", j=\"t\"} x {a=\"x\", j=\"t\"}\n");
+	check_refused(ALLOY "[{labels: {}}]",
+		      "agent.yaml:2:11: stage labels: values must be set: labels and the extracted values they get");
+	check_refused(
+		ALLOY "[{labels: {values: {a.b: x}}}]",
+		"agent.yaml:2:11: stage labels: invalid label name \"a.b\"; it must match [a-zA-Z_][a-zA-Z0-9_]*");
+	check_refused(ALLOY "[{labels: {values: {a: }, source_type: line}}]",
+		      "agent.yaml:2:40: stage labels: source_type: expected extracted or structured_metadata, found "
+		      "\"line\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -70,6 +88,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_utf8_is_left_out),
 		cmocka_unit_test(equal_results_are_shared),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,9 +30,27 @@ static void refuses(void **state)
 		      "agent.yaml:1:36: stage logfmt: source must not be empty; leave it out to read the line");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY
+		     "[{logfmt: {mapping: {a: b}, regex: '^(b|c)$', source: ''}}, {labels: {values: {a: , b: , c: , "
+		     "d: }}}]",
+		     LINES("b=1 c=\"x y\" d=3"), "{a=\"1\", b=\"1\", c=\"x y\", job=\"t\"} b=1 c=\"x y\" d=3\n");
+	check_stages(ALLOY "[{logfmt: {regex: a}}, {labels: {values: {aa: }}}]", LINES("aa=1 b=2"),
+		     "{aa=\"1\", job=\"t\"} aa=1 b=2\n");
+	check_refused(
+		ALLOY "[{logfmt: {}}]",
+		"agent.yaml:2:11: stage logfmt: mapping must be set: extracted names and the keys they come from");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(extracts), cmocka_unit_test(reads_every_line_up_to_a_fault),
-					   cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(extracts),
+		cmocka_unit_test(reads_every_line_up_to_a_fault),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

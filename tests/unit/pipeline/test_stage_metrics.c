@@ -175,6 +175,33 @@ static void refuses(void **state)
 		      "not null");
 }
 
+static void in_alloy(void **state)
+{
+	check_exposed(
+		*state,
+		ALLOY "[" TOOK "{metrics: [{counter: {name: lines, match_all: true, action: inc}}, {gauge: {name: ms, "
+		      "action: set}}, {histogram: {name: h, source: ms, buckets: [10, 20], prefix: my_}}, "
+		      "{counter: {name: v, source: ms, value: 15, action: add, max_idle_duration: 1h}}]}]",
+		LINES("took 12", "x", "took 15"),
+		"loki_process_custom_v{job=\"t\"} 15\nmy_h_bucket{job=\"t\",le=\"10\"} 0\n"
+		"my_h_bucket{job=\"t\",le=\"20\"} 2\nmy_h_bucket{job=\"t\",le=\"+Inf\"} 2\nmy_h_sum{job=\"t\"} 27\n"
+		"my_h_count{job=\"t\"} 2\nloki_process_custom_ms{job=\"t\"} 15\n"
+		"loki_process_custom_lines{job=\"t\"} 3\n");
+	check_refused(ALLOY "[{metrics: {n: {}}}]",
+		      "agent.yaml:2:12: stage metrics: the body must be a list of metrics, not a mapping");
+	check_refused(ALLOY "[{metrics: [n]}]",
+		      "agent.yaml:2:13: stage metrics: metric 1: a metric must be a mapping such as `counter: {…}`");
+	check_refused(ALLOY "[{metrics: [{counter: {action: inc}}]}]",
+		      "agent.yaml:2:23: stage metrics: metric 1: name must be set");
+	check_refused(ALLOY "[{metrics: [{gauge: {name: lines, match_all: true}}]}]",
+		      "agent.yaml:2:35: stage metrics: metric 1: unknown key \"match_all\" in gauge");
+	check_refused(ALLOY "[{metrics: [{histogram: {name: lines}}]}]",
+		      "agent.yaml:2:25: stage metrics: metric 1: buckets must be set: upper bounds, ascending");
+	check_refused(
+		ALLOY "[{metrics: [{meter: {name: lines}}]}]",
+		"agent.yaml:2:13: stage metrics: metric 1: type must be counter, gauge or histogram, not \"meter\"");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -187,6 +214,7 @@ int main(void)
 		TEST(series_are_bounded),
 		TEST(a_name_has_one_type),
 		TEST(refuses),
+		TEST(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

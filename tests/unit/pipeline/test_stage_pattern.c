@@ -32,8 +32,9 @@ static void refuses(void **state)
 		      "agent.yaml:1:12: stage pattern: pattern must be set, as '<ip> - <_> [<time>] <_>'");
 	check_refused("[{pattern: {pattern: a <_> b}}]",
 		      "agent.yaml:1:22: stage pattern: pattern: at least one capture is required");
-	check_refused("[{pattern: {pattern: <a><b>}}]",
-		      "agent.yaml:1:22: stage pattern: pattern: found consecutive capture '<a><b>': invalid expression");
+	check_refused(
+		"[{pattern: {pattern: <a><b>}}]",
+		"agent.yaml:1:22: stage pattern: pattern: found consecutive capture '<a><b>': invalid expression");
 	check_refused("[{pattern: {pattern: <a>, source: ''}}]",
 		      "agent.yaml:1:35: stage pattern: source must not be empty; leave it out to match the line");
 }

@@ -58,6 +58,17 @@ static void unknown_keys_are_warned_about(void **state)
 	stage_run_close(&r);
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{regex: {expression: '(?P<job>\\w+) (?P<a>\\w*) ?(?P<b>.*)', labels_from_groups: true}}]",
+		     LINES("x y", "z", "p q \xff"),
+		     "{a=\"y\", b=\"\", job=\"x\"} x y\n{job=\"t\"} z\n{a=\"q\", job=\"p\"} p q \xff\n");
+	check_stages(ALLOY "[{regex: {expression: '(?P<a>.)', labels_from_groups: true}}, {output: {source: a}}]",
+		     LINES("xy"), "{a=\"x\", job=\"t\"} x\n");
+	check_stages(ALLOY "[{regex: {expression: '(?P<a>.)'}}]", LINES("x"), "{job=\"t\"} x\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -67,6 +78,7 @@ int main(void)
 		cmocka_unit_test(the_last_match_of_a_greedy_prefix),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(unknown_keys_are_warned_about),
+		cmocka_unit_test(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

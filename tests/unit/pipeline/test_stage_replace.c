@@ -49,10 +49,19 @@ static void a_bad_template_changes_nothing(void **state)
 	check_refused("[{replace: {replace: x}}]", "agent.yaml:1:12: stage replace: expression must be set");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_refused(ALLOY "[{replace: {expression: '(a)', replace: '{{'}}]",
+		      "agent.yaml:2:41: stage replace: template: pipeline_template:1: unclosed action");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(replaces_groups), cmocka_unit_test(named_groups_are_extracted),
-		cmocka_unit_test(works_on_a_value), cmocka_unit_test(a_bad_template_changes_nothing)};
+		cmocka_unit_test(replaces_groups),  cmocka_unit_test(named_groups_are_extracted),
+		cmocka_unit_test(works_on_a_value), cmocka_unit_test(a_bad_template_changes_nothing),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,9 +26,22 @@ static void refuses(void **state)
 		      "agent.yaml:1:24: stage static_labels: invalid label name \"a.b\"");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{static_labels: {values: {a: b, c: , n: 5}}}]", LINES("x"),
+		     "{a=\"b\", job=\"t\", n=\"5\"} x\n");
+	check_refused(ALLOY "[{static_labels: {a: b}}]",
+		      "agent.yaml:2:19: stage static_labels: unknown key \"a\" in static_labels stage");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(sets), cmocka_unit_test(leaves_extracted_values_alone),
-					   cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sets),
+		cmocka_unit_test(leaves_extracted_values_alone),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

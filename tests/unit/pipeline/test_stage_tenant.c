@@ -19,8 +19,18 @@ static void refuses(void **state)
 		      "agent.yaml:1:11: stage tenant: only one of label, source and value may be set");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	check_stages(ALLOY "[{tenant: {value: 5}}]", LINES("x"), "{__tenant_id__=\"5\", job=\"t\"} x\n");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(sets_the_label), cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sets_the_label),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(in_alloy),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

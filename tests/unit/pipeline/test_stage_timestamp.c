@@ -95,12 +95,31 @@ static void refuses(void **state)
 	check_refused("[{timestamp: {source: a, format: 'not a layout'}}]", "");
 }
 
+static void in_alloy(void **state)
+{
+	(void)state;
+	/* Equal times follow each other; the time of the text is what they are compared with. */
+	check_stages(ALLOY "[{timestamp: {source: t, format: Unix}}]", LINES("x"), "{job=\"t\"} x\n");
+	check_stages(ALLOY "[{regex: {expression: '(?P<t>\\d*)'}}, {timestamp: {source: t, format: Unix}}]",
+		     LINES("9", "9", "9", "x", "9", "8", "9"),
+		     "{job=\"t\"} 9 @9000000000\n{job=\"t\"} 9 @9000000001\n{job=\"t\"} 9 @9000000002\n"
+		     "{job=\"t\"} x @9000000003\n{job=\"t\"} 9 @9000000004\n{job=\"t\"} 8 @8000000000\n"
+		     "{job=\"t\"} 9 @9000000000\n");
+	check_stages(ALLOY "[{regex: {expression: '(?P<t>\\d*)'}}, {timestamp: {source: t, format: Unix, "
+			   "action_on_failure: skip, action_on_duplicate_timestamp: keep}}]",
+		     LINES("9", "9"), "{job=\"t\"} 9 @9000000000\n{job=\"t\"} 9 @9000000000\n");
+	check_refused(
+		ALLOY "[{timestamp: {source: t, format: Unix, action_on_duplicate_timestamp: x}}]",
+		"agent.yaml:2:71: stage timestamp: action_on_duplicate_timestamp: expected keep or fudge, found \"x\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parses),     cmocka_unit_test(unparsable_stays_or_is_fudged),
 		cmocka_unit_test(falls_back), cmocka_unit_test(fudges_per_label_set),
 		cmocka_unit_test(refuses),    cmocka_unit_test(a_location_is_for_own_layouts),
+		cmocka_unit_test(in_alloy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
