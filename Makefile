@@ -30,7 +30,7 @@ SAN_tsan := -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DLARCH_FUZZ
 SAN := $(SAN_$(VARIANT))
 # libmaxminddb is optional: without it (or with GEOIP=) pipelines refuse their geoip stages.
-GEOIP ?= $(shell printf '\#include <maxminddb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
+GEOIP ?= $(shell $(CC) -include maxminddb.h -E -x c /dev/null >/dev/null 2>&1 && echo 1)
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -I$(O)/gen $(if $(GEOIP),-DLARCH_MAXMINDDB) $(WARN) $(if $(WERROR),-Werror) $(SAN) $(CFLAGS)
 LIBS := -linotifytools -lsystemd -lcurl -lprotobuf-c -lsnappy -lpcre2-8 -lyaml -lzstd -llz4 -lmicrohttpd -lwslay -lgnutls -lexpat -lxxhash -lz $(if $(GEOIP),-lmaxminddb) -lm -lpthread
 ALL_LDFLAGS := $(SAN) -Wl,--as-needed $(LDFLAGS)
