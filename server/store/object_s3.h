@@ -4,8 +4,8 @@
  * An upload is collected in memory, above a mebibyte in an unlinked file in spool_dir, and sent at commit: in one PUT
  * up to multipart_bytes, else in parts, so that memory stays bounded. What is sent carries its SHA-256.
  *
- * Put-if-absent is `If-None-Match: *`. Where an answer was lost and the next attempt meets an object, it is read back:
- * our bytes mean that we were first. A large object's If-None-Match comes with the last step of its upload, which not
+ * Put-if-absent is `If-None-Match: *`. Since answers get lost, an object that is said to exist is read back: our bytes
+ * mean that we were first. A large object's If-None-Match comes with the last step of its upload, which not
  * every server heeds: large objects need names of their own. A bucket that does not know put-if-absent at all is
  * refused by object_s3_check(), unless this is said to be its only writer; then the object is looked for first.
  *

@@ -176,7 +176,8 @@ static bool is_ours(struct object_upload *u, bool *there, bool *ours, struct err
 	return ok;
 }
 
-/* A request to create the object failed, and an attempt before its last may have succeeded. */
+/* A request to create the object failed, but it may have been carried out: by an attempt whose answer was lost, also
+ * one that libcurl repeated by itself because a kept connection broke, which nobody sees. */
 static bool settle(struct object_upload *u, struct err *e)
 {
 	struct err why = *e;
@@ -204,7 +205,7 @@ static bool put_whole(struct object_upload *u, bool if_absent, struct s3_respons
 	if (!give_body(&r, &b, hex, e)) return false;
 	bool ok = s3_do(u->s->client, &r, res, e);
 	buf_free(&res->http.body);
-	return ok || (if_absent && u->s->conditional && res->unsure && settle(u, e));
+	return ok || (if_absent && u->s->conditional && (e->code == ERR_EXISTS || res->unsure) && settle(u, e));
 }
 
 static bool begin_parts(struct object_upload *u, struct buf *id, struct err *e)
@@ -276,7 +277,8 @@ static bool complete(struct object_upload *u, struct str id, struct str list, bo
 	buf_free(&res->http.body);
 	buf_free(&query);
 	buf_free(&body);
-	return ok || (res->unsure && settle(u, e));
+	bool gone = strcmp(res->code, "NoSuchUpload") == 0; /* it is complete, or somebody gave it up */
+	return ok || ((e->code == ERR_EXISTS || res->unsure || gone) && settle(u, e));
 }
 
 bool object_s3_abort_parts(struct object_s3 *s, struct str name, struct str upload_id, struct err *e)
