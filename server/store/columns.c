@@ -78,7 +78,7 @@ void columns_release(struct columns *c)
 
 bool segment_view_open(struct segment_view *v, const struct segment *s, struct err *e)
 {
-	v->seg = segment_new(s->objects, cache_new(0), str_c(s->name));
+	*v = (struct segment_view){.seg = segment_new(s->objects, cache_new(0), str_c(s->name))};
 	v->seg->size = s->size;
 	v->root = segment_root(v->seg, e);
 	v->blocks = v->root ? segment_blocks(v->seg, v->root, e) : NULL;

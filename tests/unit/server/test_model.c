@@ -10,6 +10,7 @@
 
 #include "common/units.h"
 #include "server/exec/exec.h"
+#include "server/store/compact.h"
 
 #define NOW         INT64_C(1700000000000000000)
 #define WORLD_STEPS 250
@@ -47,6 +48,8 @@ struct world {
 	int step;
 	const char *op;
 };
+
+static unsigned long cuts, faults, hidden, merged, purged; /* what happened, for the last line */
 
 static int64_t now_of(struct world *w) { return clock_wall(&w->p.clock.base); }
 static unsigned pick(struct world *w) { return (unsigned)rnd(&w->r, COUNT(tenants)); }
@@ -153,6 +156,29 @@ static void op_cancel(struct world *w)
 		expected(w, &e); /* ERR_NOT_FOUND: it was cancelled, only the answer was lost */
 	else
 		resolve_request(w);
+}
+
+/* Merges some of a tenant's segments, and carries out deletes. */
+static void op_compact(struct world *w)
+{
+	struct tenant *t = store_tenant(w->p.st, str_c(tenants[pick(w)]), false);
+	struct retention *forever = retention_new(&(struct limits){0});
+	struct compact_opts o = {.target = 1u << 20,
+				 .memory = 16u << 20,
+				 .all = rnd(&w->r, 2),
+				 .now = now_of(w),
+				 .retention = forever,
+				 .deletes_before = now_of(w) - CANCEL_NS};
+	struct compact_done done = {0};
+	struct err e = ERR_INIT;
+	bool more = t != NULL, ok = !t || compact_mark_deletes(t, o.deletes_before, &e);
+	for (uint64_t left = 1 + rnd(&w->r, 4); ok && more && left > 0; left--)
+		ok = compact_step(t, &o, &done, &more, &e);
+	ok = ok && (!t || deletes_finish(t, o.deletes_before, &e));
+	if (!ok) expected(w, &e);
+	merged += done.inputs;
+	purged += done.deleted;
+	retention_free(forever);
 }
 
 static void op_time(struct world *w)
@@ -476,10 +502,10 @@ static const struct op {
 	{"cancel", 2, false, op_cancel},   {"time", 6, false, op_time},        {"restart", 2, false, op_restart},
 	{"fault", 3, false, op_fault},     {"heal", 3, false, op_heal},        {"doom", 3, false, op_doom},
 	{"scan", 12, true, ask_scan},      {"query", 10, true, ask_log_query}, {"counts", 10, true, ask_counts},
-	{"streams", 5, true, ask_streams},
+	{"streams", 5, true, ask_streams}, {"compact", 5, false, op_compact},
 };
 
-static unsigned long ran[COUNT(ops)], cuts, faults, hidden; /* what happened, for the last line */
+static unsigned long ran[COUNT(ops)]; /* what happened, for the last line */
 
 static void check_world(struct world *w)
 {
@@ -560,7 +586,8 @@ static void the_store_answers_like_the_model(void **state)
 	for (long left = steps; left > 0; left -= WORLD_STEPS)
 		run_world(seed++, left < WORLD_STEPS ? (int)left : WORLD_STEPS);
 	for (size_t i = 0; i < COUNT(ops); i++) print_message("%s %lu, ", ops[i].name, ran[i]);
-	print_message("power cuts %lu, faults met %lu, entries hidden %lu\n", cuts, faults, hidden);
+	print_message("power cuts %lu, faults met %lu, entries hidden %lu, segments merged %lu, entries purged %lu\n",
+		      cuts, faults, hidden, merged, purged);
 }
 
 int main(void)
