@@ -260,8 +260,7 @@ static bool check_limits(struct query *q, struct err *e)
 
 /* ---- running ---- */
 
-/* max_query_lookback: what is older does not exist. False: nothing is left of the range. */
-static bool look_back(const struct query *q, struct exec_query *in)
+bool query_look_back(const struct query *q, struct exec_query *in)
 {
 	int64_t max = in->limits->max_query_lookback;
 	if (max <= 0) return true;
@@ -312,20 +311,32 @@ bool query_parse(struct query *q, struct err *e)
 	return check_limits(q, e) && logql_compile(q->ast, e);
 }
 
+void query_begin(struct query *q, struct exec_engine *en, const struct exec_query *in)
+{
+	query_init(q, en, in);
+	atomic_fetch_add(&q->shared->queries, 1);
+}
+
+void query_end(struct query *q)
+{
+	struct exec_memory *shared = q->shared;
+	query_fini(q);
+	atomic_fetch_sub(&shared->queries, 1);
+}
+
 struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *in, struct err *e)
 {
 	struct query q;
 	struct exec_query moved = *in;
 	int64_t began = clock_mono(en->clock);
-	query_init(&q, en, &moved);
-	atomic_fetch_add(&en->memory.queries, 1);
+	query_begin(&q, en, &moved);
 	bool ok = query_parse(&q, e);
 	if (ok) {
 		q.out = mem_zalloc(sizeof *q.out);
 		arena_init(&q.out->arena, 0);
 		note_warnings(&q);
 		bool log = logql_is_log(q.ast->root);
-		if (!look_back(&q, &moved))
+		if (!query_look_back(&q, &moved))
 			q.out->kind = log ? EXEC_STREAMS : in->instant ? EXEC_VECTOR : EXEC_MATRIX;
 		else
 			ok = log ? logs_query(&q, e) : eval_query(&q, e);
@@ -335,8 +346,7 @@ struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *in
 		q.out->stats.exec_ns = clock_mono(en->clock) - began;
 	}
 	if (!ok) exec_result_free(q.out);
-	query_fini(&q);
-	atomic_fetch_sub(&en->memory.queries, 1);
+	query_end(&q);
 	return ok ? q.out : NULL;
 }
 

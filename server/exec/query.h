@@ -38,8 +38,13 @@ struct query {
 /* in: as long as the query. */
 void query_init(struct query *q, struct exec_engine *en, const struct exec_query *in);
 void query_fini(struct query *q);
+/* The same for one that runs now, which counts where memory is short. */
+void query_begin(struct query *q, struct exec_engine *en, const struct exec_query *in);
+void query_end(struct query *q);
 /* Parses, checks the limits, compiles. */
 bool query_parse(struct query *q, struct err *e);
+/* max_query_lookback, applied to `in`: what is older does not exist. False: nothing is left of the range. */
+bool query_look_back(const struct query *q, struct exec_query *in);
 /* Once per batch: is there reason to stop? False with the error. */
 bool query_check(struct query *q, struct err *e);
 /* Accounts for n more bytes held; what is left of them is given back when the query ends. */

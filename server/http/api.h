@@ -70,6 +70,7 @@ extern const struct api_table api_query_table;  /* query, query_range, format_qu
 extern const struct api_table api_labels_table; /* labels, label values, series */
 extern const struct api_table api_index_table;  /* index/stats, index/volume, index/volume_range */
 extern const struct api_table api_detect_table; /* detected_labels, detected_fields, detected_field values */
+extern const struct api_table api_patterns_table; /* patterns */
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */

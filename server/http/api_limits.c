@@ -48,7 +48,7 @@ static void drilldown_limits(struct httpd_req *r, void *ctx)
 	conf_print_json(&limits_table, l, keys, &o);
 	json_close(&o, '}');
 	json_key(&o, STR("pattern_ingester_enabled"));
-	json_put_bool(&o, false);
+	json_put_bool(&o, true);
 	json_key(&o, STR("version"));
 	json_put_str(&o, STR(LARCH_VERSION));
 	json_close(&o, '}');

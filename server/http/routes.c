@@ -2,8 +2,20 @@
 #include "server/http/api.h"
 
 static const struct api_table *const tables[] = {
-	&api_query_table, &api_labels_table, &api_index_table, &api_detect_table, &api_legacy_table,
-	&api_push_table,  &api_otlp_table,   &api_rules_table, &api_limits_table, &api_queries_table, &api_delete_table, &api_store_table, &api_status_table,
+	&api_query_table,
+	&api_labels_table,
+	&api_index_table,
+	&api_detect_table,
+	&api_patterns_table,
+	&api_legacy_table,
+	&api_push_table,
+	&api_otlp_table,
+	&api_rules_table,
+	&api_limits_table,
+	&api_queries_table,
+	&api_delete_table,
+	&api_store_table,
+	&api_status_table,
 };
 
 struct httpd_route *api_routes(size_t *n)
