@@ -60,8 +60,9 @@ struct agent {
 	struct positions *positions;
 	struct admin *admin;
 	struct client **clients;
-	const char **names;
 	size_t nclients;
+	const char **names; /* who deals with lines: the clients, or in a dry run the one who prints */
+	size_t nnames;
 	struct job *jobs;
 	size_t njobs, turn;
 	struct loop_timer *pump_timer, *save_timer, *stop_timer, *ready_timer;
@@ -75,13 +76,19 @@ struct agent {
 
 /* ---- checks: what can be wrong before anything is started ---- */
 
+/* For everyone: nobody has to do anything with it any more. */
+static void settle_entry(const struct entry *e)
+{
+	for (uint32_t i = 0; i < e->norigins; i++)
+		acks_done_all(e->origins[i].src, e->origins[i].seq, e->origins[i].seq + 1);
+}
+
 static void on_dropped(void *ud, const struct entry *e, struct str reason)
 {
 	struct job *j = ud;
 
 	metrics_add(metrics_get(j->agent->metrics, STAT_STAGE_DROPPED, &reason), 1);
-	for (uint32_t i = 0; i < e->norigins; i++)
-		acks_done_all(e->origins[i].src, e->origins[i].seq, e->origins[i].seq + 1);
+	settle_entry(e);
 }
 
 static void on_shared(void *ud, const struct entry *e, size_t more)
@@ -199,11 +206,9 @@ static void send_batch(struct agent *a, const struct batch *b)
 	for (size_t c = 0; c < a->nclients; c++) client_begin(a->clients[c]);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct entry *e = &b->v[i];
-		for (uint32_t o = 0; i >= pass && o < e->norigins; o++)
-			acks_done_all(e->origins[o].src, e->origins[o].seq, e->origins[o].seq + 1);
-		if (i >= pass) continue;
-		if (a->opts.dry_run) print_entry(a, e);
-		for (size_t c = 0; c < a->nclients; c++) client_add(a->clients[c], e);
+		if (i < pass && a->opts.dry_run) print_entry(a, e);
+		if (i >= pass || a->opts.dry_run) settle_entry(e);
+		for (size_t c = 0; i < pass && c < a->nclients; c++) client_add(a->clients[c], e);
 	}
 	if (a->opts.dry_run) fflush(stdout);
 }
@@ -528,8 +533,10 @@ static bool start_clients(struct agent *a, struct err *e)
 	a->names = mem_zalloc((n + 1) * sizeof *a->names);
 	for (size_t i = 0; i < n; i++) {
 		if (!(a->clients[i] = client_new(&v[i], i, &env, e))) return false;
-		a->names[a->nclients++] = client_name(a->clients[i]);
+		a->nclients++;
+		a->names[a->nnames++] = client_name(a->clients[i]);
 	}
+	if (a->opts.dry_run) a->names[a->nnames++] = "dry-run";
 	return true;
 }
 
@@ -583,7 +590,7 @@ static bool start_jobs(struct agent *a, struct err *e)
 						    .positions = a->positions,
 						    .watch = a->watch,
 						    .clients = a->names,
-						    .nclients = a->nclients,
+						    .nclients = a->nnames,
 						    .ready = on_source_ready,
 						    .finished = on_finished,
 						    .ud = j};

@@ -15,6 +15,7 @@
 #define SECRET_MAX     65536
 #define TENANTS_MAX    1000 /* being filled at once */
 #define TENANTS_KEPT   64   /* remembered between batches */
+#define BATCHES_FILLED 4    /* batch sizes that all tenants' batches may have together before they are sealed */
 #define TENANT_LEN_MAX 150  /* as Loki has it */
 #define MAX_HEADERS    64
 #define STATUS_RATE    429
@@ -43,6 +44,7 @@ struct client {
 	struct map by_tenant; /* struct filling */
 	struct parcel *head, **tail;
 	size_t queued; /* cost of the parcels */
+	size_t filled; /* bytes of the batches being filled */
 	bool was_full;
 	struct httpc_call *call;
 	struct loop_timer *wait_timer, *retry_timer;
@@ -159,7 +161,7 @@ void client_free(struct client *c)
 
 const char *client_name(const struct client *c) { return c->name; }
 const char *client_host(const struct client *c) { return c->host; }
-size_t client_queued(const struct client *c) { return c->queued; }
+size_t client_queued(const struct client *c) { return c->queued + c->filled; }
 bool client_full(const struct client *c) { return c->queued >= c->env.queue_bytes; }
 
 /* ---- counting ---- */
@@ -221,6 +223,7 @@ static void seal(struct client *c, struct filling *f)
 
 	p->entries = request_entries(f->r);
 	p->bytes = request_bytes(f->r);
+	c->filled -= p->bytes;
 	p->tenant = mem_str(f->tenant);
 	buf_clear(&c->body);
 	buf_clear(&c->packed);
@@ -236,7 +239,7 @@ static void seal(struct client *c, struct filling *f)
 	*c->tail = p;
 	c->tail = &p->next;
 	metrics_add(c->encoded, (double)p->body.n);
-	metrics_set(c->queue_bytes, (double)c->queued);
+	metrics_set(c->queue_bytes, (double)client_queued(c));
 	c->was_full |= client_full(c);
 }
 
@@ -346,9 +349,14 @@ void client_add(struct client *c, const struct entry *e)
 		f->since = clock_mono(c->env.clock);
 		arm(c, f->since + c->conf->batch_wait);
 	}
-	if (request_add(f->r, e, line, c->env.max_streams)) return;
-	count_dropped(c, tenant, "stream_limited", 1, line.n);
-	settle(c, e);
+	if (!request_add(f->r, e, line, c->env.max_streams)) {
+		count_dropped(c, tenant, "stream_limited", 1, line.n);
+		settle(c, e);
+		return;
+	}
+	c->filled += size;
+	/* Many tenants with a little each must not hold more than one with much. */
+	if (c->filled > BATCHES_FILLED * (size_t)c->conf->batch_size) client_flush(c);
 }
 
 /* ---- sending ---- */
@@ -363,7 +371,7 @@ static void pop(struct client *c)
 	if (!c->head) c->tail = &c->head;
 	c->queued -= p->cost;
 	parcel_free(p);
-	metrics_set(c->queue_bytes, (double)c->queued);
+	metrics_set(c->queue_bytes, (double)client_queued(c));
 	if (c->was_full && !client_full(c)) {
 		c->was_full = false;
 		c->env.room(c->env.ud);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* client: one destination: batches entries per tenant, compresses, sends in order, retries.
  *
- * A sealed batch (a parcel) keeps only its compressed bytes and the rows that it carries, and waits in a
- * queue bounded by bytes; one request is on its way at a time, so entries arrive in order. Transport
- * errors, 429 and 5xx are retried with exponential back-off and jitter, up to max_retries attempts; every
- * other answer but 2xx drops the batch, counted and logged. Rows are reported to their sources (origin.src
- * is a struct acks) when they are acknowledged, refused for good, or given up as configured.
+ * What is being filled, over all tenants, is at most a few batches; a sealed batch (a parcel) keeps only its compressed
+ * bytes and the rows that it carries, and waits in a queue bounded by bytes; one request is on its way at a time, so
+ * entries arrive in order. Transport errors, 429 and 5xx are retried with exponential back-off and jitter, up to
+ * max_retries attempts; every other answer but 2xx drops the batch, counted and logged. Rows are reported to their
+ * sources (origin.src is a struct acks) when they are acknowledged, refused for good, or given up as configured.
  * Clients know nothing of each other. Owner: the agent's loop; one thread. */
 #ifndef LARCH_AGENT_CLIENT_H
 #define LARCH_AGENT_CLIENT_H
@@ -42,6 +42,6 @@ void client_flush(struct client *c);      /* seals what is being filled */
 bool client_idle(const struct client *c); /* nothing is filled, queued or on its way */
 const char *client_name(const struct client *c);
 const char *client_host(const struct client *c); /* host:port, the metrics' label */
-size_t client_queued(const struct client *c);    /* bytes */
+size_t client_queued(const struct client *c);    /* bytes, those of batches being filled included */
 
 #endif

@@ -115,6 +115,7 @@ struct agent_config {
 	} global; /* ns; used where inotify does not work */
 	struct {
 		int dialect; /* enum pipeline_dialect */
+		int64_t max_rotated_files;
 	} larch;
 	struct agent_limits {
 		double readline_rate;

@@ -38,7 +38,7 @@ void fileset_scan_soon(struct fileset *s, int64_t ns)
 
 void item_ready(struct fileset *s, struct item *it)
 {
-	if (it->is_ready || it->tail->fd < 0) return;
+	if (it->is_ready || (it->tail->fd < 0 && !it->parked)) return;
 	it->is_ready = true;
 	TAILQ_INSERT_TAIL(&s->ready, it, ready);
 	s->env.ready(s->env.ud);
@@ -181,6 +181,7 @@ void item_free(struct fileset *s, struct item *it)
 		metrics_remove(s->env.metrics, (const size_t[]){STAT_READ_LINES, STAT_READ_BYTES, STAT_FILE_BYTES}[i],
 			       &path);
 	metrics_inc(s->env.metrics, STAT_FILES_ACTIVE, -1);
+	if (it->parked) metrics_inc(s->env.metrics, STAT_FILES_PARKED, -1);
 	item_unwatch(s, it);
 	tail_free(it->tail);
 	free(it);

@@ -11,7 +11,8 @@
  * At start the ledger's files go the same way: they resume where their content is found, under their first
  * path, then rotations newer than that are read, then the path's present file.
  *
- * Parts: fileset.c the items, fileset_find.c finding content again, fileset_scan.c walking the patterns.
+ * Parts: fileset.c the items, fileset_find.c finding content again, fileset_scan.c walking the patterns,
+ * fileset_bound.c how many are open.
  * Owner: one file source; one thread. A scan costs a stat for each matching path. */
 #ifndef LARCH_AGENT_FILESET_H
 #define LARCH_AGENT_FILESET_H
@@ -50,8 +51,10 @@ struct item {
 	bool matched;   /* some matching path names it */
 	bool drained;   /* its end was seen */
 	bool finishing; /* nothing more is expected: the last line needs no newline */
+	bool parked;    /* rotated, and closed until its turn comes: too many are open */
 	bool is_ready, watched;
 	int64_t grown_at;         /* mono ns */
+	int64_t retry_at, pause;  /* mono ns, ns: when a read that failed is tried again; 0: it did not */
 	int64_t seen_at;          /* wall ns of the last scan in which path named it */
 	uint64_t lines, too_long; /* counted so far */
 };
@@ -103,6 +106,17 @@ void fileset_read_newer(struct fileset *s, const struct target *t, const char *p
 void fileset_resume(struct fileset *s); /* the ledger's files, once at start */
 void fileset_start(struct fileset *s, const struct target *t, const char *path, int fd,
 		   const struct stat *st); /* takes fd */
+
+/* The item's file by its inode, under any name beside its path. The descriptor, or -1. */
+int fileset_find_inode(const struct item *it);
+
+/* ---- bounds ---- */
+
+/* Keeps no more than larch.max_rotated_files rotated files open: those that are read last are parked. What has no name
+ * any more could not be found again; the oldest of them are given up when there are too many. */
+void fileset_bound(struct fileset *s);
+/* Opens a parked item again. False: its file is gone; the item is done with. */
+bool item_unpark(struct fileset *s, struct item *it);
 
 /* ---- scanning ---- */
 

@@ -46,6 +46,25 @@ int fileset_find(struct fileset *s, const struct target *t, const struct ledger_
 	return fd;
 }
 
+int fileset_find_inode(const struct item *it)
+{
+	const struct ledger_file *f = it->tail->file;
+	struct siblings sib;
+	int fd = -1;
+
+	siblings_list(&sib, it->path, true);
+	for (size_t i = 0; i < sib.n && fd < 0; i++) {
+		const struct stat *st = &sib.v[i].st;
+		if (st->st_dev != f->dev || st->st_ino != f->ino) continue;
+		fd = fileset_open(sib.v[i].path);
+		if (fd < 0 || it->tail->off == 0 || tail_holds(it->tail, fd, st->st_size)) continue;
+		close(fd);
+		fd = -1;
+	}
+	siblings_free(&sib);
+	return fd;
+}
+
 struct ledger_file *fileset_add(struct fileset *s, const struct target *t, const char *path)
 {
 	struct ledger_file *f = ledger_add(s->env.ledger, clock_rnd(s->env.clock), path);

@@ -152,7 +152,8 @@ static bool see(struct fileset *s, struct item *it, const char *path, const stru
 		return false;
 	}
 	it->matched = true;
-	if (it->tail->fd < 0 && st->st_size > it->tail->off) {
+	if (it->parked && !it->rotated) item_unpark(s, it);
+	if (it->tail->fd < 0 && !it->parked && st->st_size > it->tail->off) {
 		int fd = fileset_open(path);
 		if (fd >= 0) tail_reopen(it->tail, fd);
 		it->finishing = false;
@@ -230,7 +231,7 @@ void item_review(struct fileset *s, struct item *it)
 			item_ready(s, it);
 		}
 	}
-	if (t->fd >= 0 || it->matched || !tail_complete(t)) return;
+	if (t->fd >= 0 || it->parked || it->matched || !tail_complete(t)) return;
 	struct ledger_file *f = t->file;
 	item_free(s, it);
 	ledger_forget(s->env.ledger, f);
@@ -267,6 +268,7 @@ void fileset_scan(void *ud)
 		item_account(s, it);
 		if (it->rotated) item_review(s, it);
 	}
+	fileset_bound(s);
 	s->started = true;
 	fileset_scan_soon(s, s->env.conf->target.sync_period);
 }

@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #define RESCAN_AFTER (100 * UNITS_MS) /* directory events are gathered so long */
+#define RETRY_MIN    (250 * UNITS_MS) /* pauses between attempts to read what cannot be read: doubling */
+#define RETRY_MAX    (60 * UNITS_SEC)
 
 /* ---- polling ---- */
 
-/* What no event tells of: rotated files, whose names are not known, and file systems without inotify. */
+/* What no event tells of: rotated files, whose names are not known, file systems without inotify, and disks that
+ * can be read again. */
 static void poll_files(void *ud)
 {
 	struct fileset *s = ud;
@@ -22,6 +25,7 @@ static void poll_files(void *ud)
 
 	for (it = TAILQ_FIRST(&s->all); it; it = next) {
 		next = TAILQ_NEXT(it, all);
+		if (it->retry_at && fileset_mono(s) >= it->retry_at) item_ready(s, it);
 		if (it->rotated) {
 			item_review(s, it);
 		} else if ((all || !it->watched) && it->tail->fd >= 0 && fstat(it->tail->fd, &st) == 0 &&
@@ -79,6 +83,8 @@ static void read_item(struct fileset *s, struct item *it, struct batch *b)
 	if (it->tail->off != before) it->grown_at = fileset_mono(s);
 	item_account(s, it);
 	item_idle(s, it);
+	it->retry_at = 0;
+	if (r != TAIL_FAILED) it->pause = 0;
 	switch (r) {
 	case TAIL_MORE: item_ready(s, it); break;
 	case TAIL_FAILED:
@@ -86,6 +92,8 @@ static void read_item(struct fileset *s, struct item *it, struct batch *b)
 		it->drained = true; /* others need not wait for it */
 		it->finishing = false;
 		it->grown_at = fileset_mono(s);
+		it->pause = !it->pause ? RETRY_MIN : it->pause < RETRY_MAX / 2 ? it->pause * 2 : RETRY_MAX;
+		it->retry_at = it->grown_at + it->pause;
 		break;
 	case TAIL_IDLE:
 		it->drained = true;
@@ -111,7 +119,7 @@ static enum pump file_pump(void *ud, struct batch *b)
 	struct fileset *s = ud;
 	struct item *it = next_readable(s);
 
-	if (it) read_item(s, it, b);
+	if (it && (!it->parked || item_unpark(s, it))) read_item(s, it, b);
 	return next_readable(s) ? PUMP_MORE : PUMP_IDLE;
 }
 
@@ -169,7 +177,10 @@ static void describe_item(struct fileset *s, const struct item *it, struct json_
 	json_key(o, STR("path"));
 	json_put_str(o, str_c(it->path));
 	json_key(o, STR("state"));
-	json_put_str(o, t->fd < 0 ? STR("closed") : it->rotated ? STR("rotated") : STR("active"));
+	json_put_str(o, it->parked    ? STR("parked")
+			: t->fd < 0   ? STR("closed")
+			: it->rotated ? STR("rotated")
+				      : STR("active"));
 	json_key(o, STR("offset"));
 	json_put_i64(o, t->off);
 	json_key(o, STR("size"));

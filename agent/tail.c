@@ -154,6 +154,7 @@ void tail_reopen(struct tail *t, int fd)
 {
 	tail_close(t);
 	t->fd = fd;
+	t->scanned = 0;
 }
 
 void tail_move(struct tail *t, int fd, const struct stat *st)
@@ -351,6 +352,20 @@ bool tail_changed(const struct tail *t, const struct stat *st)
 	return st->st_size != t->seen_size || mtime_ns(st) != t->seen_mtime;
 }
 
+/* Does the line at off, of which the beginning has been looked through, end by now, or is it too long? Only what is new
+ * is read, so that a line that grows slowly costs no more than one that is written at once. */
+static bool line_ends(struct tail *t, struct tail_buf *rb)
+{
+	grow(rb, TAIL_CHUNK);
+	for (;;) {
+		ssize_t n = read_at(t->fd, rb->p, TAIL_CHUNK, t->scanned);
+		if (n < 0 || memchr(rb->p, '\n', (size_t)n)) return true; /* an error shows again when all is read */
+		t->scanned += n;
+		if (t->scanned - t->off >= TAIL_LINE_MAX) return true;
+		if (n < TAIL_CHUNK) return false;
+	}
+}
+
 enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *clock, bool finished, struct batch *b,
 			   struct err *e)
 {
@@ -368,6 +383,11 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 	if (st.st_size == t->off) return fill(t, rb, 1) == -2 ? TAIL_TRUNCATED : TAIL_IDLE;
 	const struct chunk *old = ledger_chunk_at(t->file, t->off, &next);
 	limit = old ? old->end - t->off : next - t->off;
+	if (t->scanned > st.st_size) t->scanned = 0; /* written anew */
+	if (t->scanned > t->off && !finished && !old && next == INT64_MAX) {
+		if (fill(t, rb, 1) == -2) return TAIL_TRUNCATED;
+		if (!line_ends(t, rb)) return TAIL_IDLE;
+	}
 	for (size_t want = TAIL_CHUNK;; want *= 2) {
 		if ((int64_t)want > limit) want = (size_t)limit;
 		ssize_t n = fill(t, rb, want);
@@ -386,7 +406,10 @@ enum tail_result tail_read(struct tail *t, struct tail_buf *rb, struct clock *cl
 			hand_out(t, p, lines, old, clock, b);
 			return short_read ? TAIL_IDLE : TAIL_MORE;
 		}
-		if (short_read) return TAIL_IDLE;
+		if (short_read) {
+			t->scanned = t->off + n;
+			return TAIL_IDLE;
+		}
 		if (want >= TAIL_LINE_MAX) {
 			skip(t, p, (size_t)n);
 			return TAIL_MORE;

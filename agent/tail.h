@@ -37,6 +37,7 @@ struct tail {
 	int64_t off;                   /* where the next line begins */
 	int64_t seen_size, seen_mtime; /* of the file at the last read */
 	int64_t skip_from;             /* start of the overlong line being left out; -1: none */
+	int64_t scanned;               /* no line ends between off and here; up to off: nothing is known */
 	char last[LEDGER_TAIL];        /* the bytes before off */
 	size_t nlast;
 	struct rows *rows;

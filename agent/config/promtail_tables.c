@@ -484,6 +484,11 @@ static const char *const dialects[] = {[PIPELINE_PROMTAIL] = "promtail", [PIPELI
 static const struct conf_field larch_fields[] = {
 	{"pipeline_dialect", CONF_ENUM, IN(larch, dialect), "promtail",
 	 "Whose stages pipeline_stages are, and so what they are called and mean (docs/STAGES.md).", .names = dialects},
+	{"max_rotated_files", CONF_INT, IN(larch, max_rotated_files), "256",
+	 "Rotated files that each scrape config holds open. What is beyond waits closed, to be found again by its "
+	 "inode "
+	 "beside its path; what was deleted meanwhile is given up.",
+	 .min = 1, .max = INT32_MAX},
 	{0},
 };
 static const struct conf_table larch_table = {"larch", sizeof((struct agent_config *)0)->larch, larch_fields};

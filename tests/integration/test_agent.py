@@ -131,6 +131,49 @@ def test_dry_run_saves_nothing(env):
     assert not [name for name in os.listdir(env.dir) if name.startswith("p.yaml")]
 
 
+@short
+def test_dry_run_lets_go_of_deleted_files(env):
+    """Lines of a file that is deleted while a stage holds them: their rows must still be there when they are dropped."""
+    env.write("in/a.log", "S one\n more\n")
+    file = env.write("agent.yaml", """
+positions: {filename: %s}
+clients: [{url: 'http://127.0.0.1:1/push'}]
+target_config: {sync_period: 200ms}
+scrape_configs:
+- job_name: a
+  static_configs: [{labels: {__path__: '%s'}}]
+  pipeline_stages: [{multiline: {firstline: ^S, max_wait_time: 4s}}, {drop: {expression: one}}]
+""" % (env.path("p.yaml"), env.path("in/*.log")))
+    agent = env.start("dry", env.command("larch-agent", f"-config.file={file}", "-dry-run"))
+    env.wait_for(lambda: "reading a file" in agent.log())
+    os.unlink(env.path("in/a.log"))
+    env.wait_for(lambda: "a file was rotated" in agent.log())
+    env.write("in/b.log", "S two\nS three\n")
+    env.wait_for(lambda: "\tS two\n" in agent.log())
+    env.wait_for(lambda: "\tS three\n" in agent.log())  # as old as the one that was dropped
+    agent.stop()
+    assert "S one" not in agent.log()
+
+
+@short
+def test_stages_of_alloy(env):
+    file = env.write("agent.yaml", """
+larch: {pipeline_dialect: alloy}
+clients: [{url: 'http://127.0.0.1:1/push'}]
+scrape_configs:
+- job_name: a
+  static_configs: [{labels: {job: x, __path__: /dev/null}}]
+  pipeline_stages:
+  - regex: {expression: '^(?P<level>[A-Z]+)', labels_from_groups: true}
+  - label_drop: {values: [job]}
+""")
+    done = env.run("larch-agent", f"-config.file={file}", "-stdin", "-dry-run", stdin="INFO hello\n")
+    assert done.returncode == 0 and '\t{level="INFO"}\tINFO hello\n' in done.stdout, done
+    env.write("agent.yaml", open(file, encoding="utf-8").read().replace("alloy", "promtail"))
+    done = env.run("larch-agent", f"-config.file={file}", "-check-syntax")
+    assert done.returncode != 0 and 'unknown pipeline stage "label_drop"; did you mean "labeldrop"?' in done.stderr, done
+
+
 ADMIN = """\
 server: {http_listen_address: 127.0.0.1, http_listen_port: {port}, log_level: debug}
 positions: {filename: "{positions}"}

@@ -405,3 +405,108 @@ def test_refused_batches_are_dropped_and_counted(env):
     agent.stop()
     agent.restart()
     assert sink.lines() == ["good"]
+
+
+@short
+def test_unreadable_for_a_while(env):
+    """A disk that fails and comes back: the file does not change, and is read all the same."""
+    sink = Sink(env)
+    writer = Writer(log(env, "app.log"))
+    writer.write(100)
+    flag = env.write("flag", "")
+    agent = start(env, sink, log(env, "app.log"),
+                  variables={**env.preload("eio"), "EIO_SUFFIX": "app.log", "EIO_FLAG": flag}, start=False)
+    agent.start()
+    env.wait_for(lambda: agent.log().count("cannot be read and is tried again") > 1)
+    assert sink.count() == 0
+    os.unlink(flag)
+    wait_all(env, sink, writer)
+
+
+def open_files(agent, prefix):
+    """How many descriptors of files whose path begins so the program has."""
+    found = 0
+    for name in os.listdir(f"/proc/{agent.pid}/fd"):
+        try:
+            found += os.readlink(f"/proc/{agent.pid}/fd/{name}").startswith(prefix)
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def rotate(writer, number):
+    os.rename(writer.path, f"{writer.path}.{number}")
+    writer.reopen()
+
+
+BOUNDED = CONFIG + "larch: {max_rotated_files: 3}\n"
+
+
+@short
+def test_many_rotations_while_the_server_is_down(env):
+    """No more files are held open than configured, and all of them are read in the end, in order."""
+    sink = Sink(env, up=False)
+    writer = Writer(log(env, "app.log"))
+    writer.write(60000)
+    agent = env.agent(sink.url, config=BOUNDED % log(env, "app.log"))
+    env.wait_for(lambda: agent.metric("larch_agent_pauses_total") > 0)
+    for i in range(6):
+        rotate(writer, i)
+        writer.write(500)
+        env.wait_for(lambda n=i + 1: agent.metric("larch_agent_rotations_total") == n)
+    env.wait_for(lambda: agent.metric("larch_agent_rotated_files_parked") == 3)
+    assert open_files(agent, writer.path) == 4  # three, and the one that is written to
+    sink.start()
+    wait_all(env, sink, writer)
+    order = [e.line.decode() for e in sorted(sink.entries(), key=lambda e: e.ts)]
+    assert order == writer.lines
+    assert agent.metric("larch_agent_rotated_files_lost_total") == 0
+
+
+@short
+def test_deleted_files_are_bounded(env):
+    """Files that have no name any more cannot be closed and found again: the oldest go, and that is told."""
+    sink = Sink(env, up=False)
+    writer = Writer(log(env, "app.log"))
+    writer.write(60000)
+    agent = env.agent(sink.url, config=BOUNDED % log(env, "app.log"))
+    env.wait_for(lambda: agent.metric("larch_agent_pauses_total") > 0)
+    kept = []
+    for i in range(6):
+        os.unlink(writer.path)
+        writer.reopen()
+        first = len(writer.lines)
+        writer.write(100)
+        kept.append(writer.lines[first:])
+        env.wait_for(lambda n=i + 1: agent.metric("larch_agent_rotations_total") == n)
+    env.wait_for(lambda: agent.metric("larch_agent_rotated_files_lost_total") == 3)
+    assert open_files(agent, writer.path) == 4
+    assert "larch.max_rotated_files=3" in agent.log()
+    sink.start()
+    want = set(sum(kept[2:], []))
+    env.wait_for(lambda: want <= set(sink.lines()))
+
+
+ARRAYS = CONFIG + """\
+    pipeline_stages: [{split_json: {}}, {regex: {expression: '^"(?P<tenant>.)'}}, {tenant: {source: tenant}}]
+"""
+
+
+@short
+def test_elements_of_a_line_survive_a_crash(env):
+    """A line becomes entries of two tenants, and so of two batches: it is done when both are acknowledged."""
+    sink = Sink(env)
+    sink.status = lambda n: 204 if n == 1 else 503
+    with open(log(env, "app.log"), "w", encoding="utf-8") as f:
+        for i in range(50):
+            f.write(f'["a{i}", "b{i}"]\n')
+    agent = env.agent(sink.url, config=ARRAYS % log(env, "app.log"))
+    env.wait_for(lambda: agent.metric("promtail_batch_retries_total") > 0)
+    env.wait_for(lambda: os.path.exists(env.path("agent-positions.yaml")))
+    agent.kill()
+    assert sink.count() == 50  # one tenant's
+    sink.status = 204
+    agent.restart()
+    env.wait_for(lambda: sink.count() == 100)
+    agent.stop()
+    assert sorted(sink.lines()) == sorted(f'"{t}{i}"' for t in "ab" for i in range(50))

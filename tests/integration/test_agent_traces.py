@@ -100,6 +100,30 @@ def test_trace_in_partial_lines_over_a_restart(env):
 
 
 @short
+def test_trace_in_partial_lines_over_a_rotation(env):
+    def rotate(_agent):
+        os.rename(env.path("in/a.log"), env.path("in/a.log.1"))
+
+    first = [cri("P", FIRST[0][:9]), cri("F", FIRST[0][9:]), cri("P", FIRST[1][:7])]
+    rest = [cri("F", FIRST[1][7:]), cri("F", FIRST[2])] + [cri("F", line) for line in REST]
+    interrupted(env, "cri: {}}, {" + TRACES, first, rest, [cri("F", NEXT[0])], ["\n".join(FIRST + REST)], rotate)
+
+
+@short
+def test_trace_in_partial_lines_over_a_crash_and_a_rotation(env):
+    """With a preset, and the rotation while nobody reads."""
+    def crash(agent):
+        env.wait_for(lambda: os.path.exists(env.path("agent-positions.yaml.larch")))
+        agent.kill()
+        append(env, [cri("F", REST[0][9:])])
+        os.rename(env.path("in/a.log"), env.path("in/a.log.1"))
+
+    first = [cri("F", line) for line in FIRST] + [cri("P", REST[0][:9])]
+    interrupted(env, "cri: {}}, {multiline: {preset: java, max_wait_time: 1h}", first, [cri("F", line) for line in REST[1:]],
+                [cri("F", NEXT[0])], ["\n".join(FIRST + REST)], crash)
+
+
+@short
 def test_standard_input_is_sent_whole(env):
     sink = Sink(env)
     file = env.write("stdin.yaml", "clients: [{url: '%s/push'}]\nscrape_configs:\n- job_name: a\n  static_configs: "

@@ -319,6 +319,33 @@ static void a_full_queue_says_when_there_is_room(void **state)
 	free(noise);
 }
 
+/* A little for each of many tenants is bounded like much for one. */
+static void tenants_share_what_may_be_filled(void **state)
+{
+	enum { TENANTS = 500, LINE = 200, BATCH = 2000 };
+	struct world *w = *state;
+	char line[LINE + 1];
+
+	memset(line, 'x', LINE);
+	line[LINE] = 0;
+	w->conf.batch_size = BATCH;
+	w->conf.batch_wait = DEADLINE; /* nothing is sealed for its age */
+	start(w);
+	for (int i = 0; i < TENANTS; i++) {
+		char tenant[16];
+		snprintf(tenant, sizeof tenant, "t%d", i);
+		size_t sealed = client_queued(w->client);
+		add(w, line, tenant);
+		if (i < 4 * BATCH / LINE) assert_int_equal(client_queued(w->client), sealed + LINE);
+		loop_step(w->loop, 0);
+	}
+	assert_true(w->answers > 0 || client_queued(w->client) > 4 * BATCH); /* sealed, though no batch was full */
+	client_flush(w->client);
+	run_until_done(w);
+	assert_int_equal(w->answers, TENANTS);
+	assert_int_equal(client_queued(w->client), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -333,6 +360,7 @@ int main(void)
 		T(tenants_are_checked_and_forgotten),
 		T(what_was_acknowledged_before_is_not_sent),
 		T(a_full_queue_says_when_there_is_room),
+		T(tenants_share_what_may_be_filled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -276,6 +276,61 @@ static void overlong_lines_are_left_out(void **state)
 	free(big);
 }
 
+/* Bytes that this process has read so far; -1: the kernel does not tell. */
+static long long bytes_read(void)
+{
+	long long n = -1;
+	FILE *f = fopen("/proc/self/io", "r");
+
+	if (f && fscanf(f, "rchar: %lld", &n) != 1) n = -1;
+	if (f) fclose(f);
+	return n;
+}
+
+static void a_slowly_growing_line_is_read_twice_at_most(void **state)
+{
+	enum { STEPS = 64, STEP = 64 * 1024 };
+	struct world *w = *state;
+	char *piece = mem_alloc(STEP + 1);
+	long long before = bytes_read();
+
+	memset(piece, 'x', STEP);
+	piece[STEP] = 0;
+	append(w, "first\n");
+	for (int i = 0; i < STEPS; i++) {
+		append(w, piece);
+		assert_int_equal(read_some(w, false), TAIL_IDLE);
+		assert_int_equal(w->batch.n, i == 0);
+	}
+	long long growing = bytes_read() - before;
+	append(w, "\nlast\n");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(w->batch.n, 2);
+	assert_int_equal(w->batch.v[0].line.n, (size_t)STEPS * STEP);
+	assert_true(str_eqc(w->batch.v[1].line, "last"));
+	/* Each byte once, and what makes sure of the content; all over again it would be STEPS / 2 times as much. */
+	if (before >= 0) assert_in_range(growing, 0, 2 * STEPS * STEP + STEPS * 8192);
+	free(piece);
+}
+
+static void a_line_that_is_written_anew_is_read_anew(void **state)
+{
+	struct world *w = *state;
+
+	append(w, "first\nhalf a li");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(truncate(w->path, 6), 0);
+	append(w, "new\n");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(w->batch.n, 1);
+	assert_true(str_eqc(w->batch.v[0].line, "new"));
+	append(w, "the rest");
+	assert_int_equal(read_some(w, false), TAIL_IDLE);
+	assert_int_equal(read_some(w, true), TAIL_IDLE); /* nothing follows: it counts as it is */
+	assert_true(w->batch.n == 1 && str_eqc(w->batch.v[0].line, "the rest"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -288,6 +343,8 @@ int main(void)
 		T(overlong_lines_are_left_out),
 		T(what_replaced_content_is_not_taken_for_it),
 		T(removed_clients_hold_nothing),
+		T(a_slowly_growing_line_is_read_twice_at_most),
+		T(a_line_that_is_written_anew_is_read_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
