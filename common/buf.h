@@ -55,6 +55,20 @@ void buf_varint(struct buf *b, uint64_t v);       /* unsigned LEB128 (protobuf v
 void buf_zigzag(struct buf *b, int64_t v);
 void buf_lpstr(struct buf *b, struct str s);      /* varint length, bytes */
 
+/* Of bytes known to be there. */
+static inline uint32_t le32_at(const char *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof v);
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(v) : v;
+}
+static inline uint64_t le64_at(const char *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(v) : v;
+}
+
 /* Reads the same from a slice that it shortens. False: not enough bytes, or a varint over 10 bytes / 64 bits. */
 bool rd_u8(struct str *s, uint8_t *v);
 bool rd_le32(struct str *s, uint32_t *v);

@@ -3,16 +3,6 @@
 
 #define SUB 256
 
-static inline uint64_t load64(const char *p)
-{
-	uint64_t v;
-	memcpy(&v, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	return v;
-}
-
 static inline void store64(char *p, uint64_t v)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -44,7 +34,7 @@ static void pack_sub(struct buf *b, const uint64_t *v, size_t n)
 	memset(p, 0, bytes + 8);
 	for (size_t i = 0, bit = 0; i < n; i++, bit += w) {
 		char *at = p + bit / 8;
-		store64(at, load64(at) | (v[i] - min) << (bit % 8));
+		store64(at, le64_at(at) | (v[i] - min) << (bit % 8));
 	}
 	b->n += bytes;
 }
@@ -70,12 +60,12 @@ static bool unpack_sub(struct str *in, uint64_t *v, size_t n)
 	size_t i = 0, bit = 0, whole = bits.n >= 8 ? bits.n - 8 : 0;
 	if (bits.n >= 8) {
 		for (; i < n && bit / 8 <= whole; i++, bit += w)
-			v[i] = min + (load64(bits.p + bit / 8) >> (bit % 8) & mask);
+			v[i] = min + (le64_at(bits.p + bit / 8) >> (bit % 8) & mask);
 	}
 	char tail[24] = {0};
 	size_t from = bits.n > 8 ? bits.n - 8 : 0;
 	memcpy(tail, bits.p + from, bits.n - from);
-	for (; i < n; i++, bit += w) v[i] = min + (load64(tail + (bit / 8 - from)) >> (bit % 8) & mask);
+	for (; i < n; i++, bit += w) v[i] = min + (le64_at(tail + (bit / 8 - from)) >> (bit % 8) & mask);
 	return true;
 }
 

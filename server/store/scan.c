@@ -223,8 +223,6 @@ static void cursor_free(struct cursor *c)
 	if (!c) return;
 	c->src->ops->stop(c);
 	mask_stream_fini(&c->mask);
-	free(c->ts);
-	free(c->ref);
 	free(c);
 }
 
@@ -238,11 +236,11 @@ static void mask_part(const struct scan *sc, const struct scan_part *p)
 
 static void part_start(struct scan *sc, struct scan_part *p)
 {
-	struct cursor *c = mem_zalloc(sizeof *c);
-	c->src = p->src;
-	c->stream = p->st.i;
-	c->ts = mem_alloc(sc->window * sizeof *c->ts);
-	c->ref = mem_alloc(sc->window * sizeof *c->ref);
+	uint32_t window = p->st.rows < sc->window ? p->st.rows : sc->window;
+	struct cursor *c = mem_alloc(sizeof *c + window * (sizeof *c->ts + sizeof *c->ref));
+	*c = (struct cursor){.src = p->src, .stream = p->st.i, .window = window};
+	c->ts = (int64_t *)(c + 1);
+	c->ref = (uint32_t *)(c->ts + window);
 	p->c = c;
 	mask_part(sc, p);
 	if (!c->mask.all) c->src->ops->start(sc, c, p);
@@ -403,13 +401,6 @@ static bool merger_emit(struct scan *sc, struct scan_merger *m, int64_t limit, b
 	}
 }
 
-/* Its cursors are needed until the rows queued from them are yielded. */
-static void merger_done(struct scan *sc, struct scan_merger *m)
-{
-	m->next_done = sc->done;
-	sc->done = m;
-}
-
 static void free_done(struct scan *sc)
 {
 	for (struct scan_merger *m = sc->done, *next; m; m = next) {
@@ -422,6 +413,14 @@ static void free_done(struct scan *sc)
 		cursor_free(c);
 	}
 	if (!sc->group_pending) sc->ended = NULL;
+}
+
+/* Its cursors are needed until the rows queued from them are yielded. */
+static void merger_done(struct scan *sc, struct scan_merger *m)
+{
+	m->next_done = sc->done;
+	sc->done = m;
+	if (sc->qn == 0) free_done(sc);
 }
 
 /* ---- filling the queue ---- */

@@ -123,31 +123,18 @@ bool segment_part_parse_sized(struct str *in, uint64_t end, struct segment_part 
 
 /* ---- symbols and streams ---- */
 
-static uint64_t le64(const char *p)
-{
-	struct str s = {p, 8};
-	uint64_t v = 0;
-	rd_le64(&s, &v);
-	return v;
-}
-
 struct str segment_symbol(const struct segment_symbols *s, uint32_t i)
 {
-	uint32_t from = i ? segment_le32(s->ends + 4 * (size_t)(i - 1)) : 0;
-	return str_of(s->bytes + from, segment_le32(s->ends + 4 * (size_t)i) - from);
+	uint32_t from = i ? le32_at(s->ends + 4 * (size_t)(i - 1)) : 0;
+	return str_of(s->bytes + from, le32_at(s->ends + 4 * (size_t)i) - from);
 }
 
 static struct segment_stream stream_at(const struct segment_tables *t, uint32_t i)
 {
 	const char *p = t->streams + (size_t)i * STREAM_SIZE;
-	return (struct segment_stream){le64(p),
-				       le64(p + 8),
-				       (int64_t)le64(p + 16),
-				       (int64_t)le64(p + 24),
-				       segment_le32(p + 32),
-				       segment_le32(p + 36),
-				       segment_le32(p + 40),
-				       segment_le32(p + 44)};
+	return (struct segment_stream){
+		le64_at(p),      le64_at(p + 8),  (int64_t)le64_at(p + 16), (int64_t)le64_at(p + 24),
+		le32_at(p + 32), le32_at(p + 36), le32_at(p + 40),          le32_at(p + 44)};
 }
 
 struct segment_stream segment_stream_get(const struct segment_page *p, uint32_t i)
@@ -159,8 +146,8 @@ void segment_labels(const struct segment_page *page, const struct segment_stream
 {
 	const char *p = page->t.pairs + 8 * (size_t)st->first_pair;
 	for (uint32_t i = 0; i < st->npairs; i++, p += 8) {
-		v[i] = (struct label){segment_symbol(&page->t.symbols, segment_le32(p)),
-				      segment_symbol(&page->t.symbols, segment_le32(p + 4))};
+		v[i] = (struct label){segment_symbol(&page->t.symbols, le32_at(p)),
+				      segment_symbol(&page->t.symbols, le32_at(p + 4))};
 	}
 }
 
@@ -170,7 +157,7 @@ bool segment_symbols_parse(struct str *in, struct segment_symbols *s)
 	if (!rd_le32(in, &s->n) || !rd_bytes(in, 4 * (size_t)s->n, &ends)) return false;
 	uint32_t before = 0;
 	for (uint32_t i = 0; i < s->n; i++) {
-		uint32_t end = segment_le32(ends.p + 4 * (size_t)i);
+		uint32_t end = le32_at(ends.p + 4 * (size_t)i);
 		if (end < before) return false;
 		before = end;
 	}
@@ -187,7 +174,7 @@ bool segment_tables_parse(struct str *in, uint64_t first_row, struct segment_tab
 	if (!rd_le32(in, &t->npairs) || !rd_bytes(in, 8 * (size_t)t->npairs, &pairs)) return false;
 	if (!rd_le32(in, &t->nstreams) || !rd_bytes(in, (size_t)t->nstreams * STREAM_SIZE, &streams)) return false;
 	for (size_t i = 0; i < 2 * (size_t)t->npairs; i++) {
-		if (segment_le32(pairs.p + 4 * i) >= t->symbols.n) return false;
+		if (le32_at(pairs.p + 4 * i) >= t->symbols.n) return false;
 	}
 	t->pairs = pairs.p;
 	t->streams = streams.p;

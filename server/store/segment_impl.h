@@ -24,14 +24,6 @@ static inline bool segment_plausible(uint64_t raw, uint64_t stored)
 	return raw <= SEGMENT_FRAME || raw / SEGMENT_RATIO_MAX <= stored;
 }
 
-static inline uint32_t segment_le32(const char *p)
-{
-	struct str s = {p, 4};
-	uint32_t v = 0;
-	rd_le32(&s, &v);
-	return v;
-}
-
 /* ERR_CORRUPT naming object and offset; false. */
 bool segment_corrupt(const struct segment *s, uint64_t off, const char *what, struct err *e);
 /* Held, or NULL. */

@@ -236,22 +236,22 @@ static void each_some(void *ud, const struct source_stream *v, size_t n)
 	pthread_mutex_unlock(&w->s->mu);
 }
 
+static void each_of(struct snapshot *s, struct source *src, const struct matcher *m, size_t nm, int64_t from,
+		    int64_t to, snapshot_each_fn *fn, void *ud)
+{
+	struct each w = {s, src, fn, ud};
+	struct err e = ERR_INIT;
+	if (!source_overlaps(src, from, to) || !source_load(s, src)) return;
+	uint64_t *bits = mem_zalloc(((size_t)src->nstreams / 64 + 1) * sizeof *bits);
+	if (!src->ops->match(src, m, nm, bits, &e) || !src->ops->each(src, bits, from, to, each_some, &w, &e))
+		damaged(s, src, &e);
+	free(bits);
+}
+
 void snapshot_each(struct snapshot *s, const struct matcher *m, size_t nm, int64_t from, int64_t to,
 		   snapshot_each_fn *fn, void *ud)
 {
-	uint64_t *bits = NULL;
-	for (size_t k = 0; k < s->nsrc; k++) {
-		struct each w = {s, &s->src[k], fn, ud};
-		struct err e = ERR_INIT;
-		if (!source_overlaps(w.src, from, to) || !source_load(s, w.src)) continue;
-		size_t words = ((size_t)w.src->nstreams + 63) / 64;
-		bits = mem_realloc(bits, (words + 1) * sizeof *bits);
-		memset(bits, 0, words * sizeof *bits);
-		if (!w.src->ops->match(w.src, m, nm, bits, &e) ||
-		    !w.src->ops->each(w.src, bits, from, to, each_some, &w, &e))
-			damaged(s, w.src, &e);
-	}
-	free(bits);
+	for (size_t k = 0; k < s->nsrc; k++) each_of(s, &s->src[k], m, nm, from, to, fn, ud);
 }
 
 /* ---- where a stream is ---- */
@@ -394,33 +394,44 @@ static bool has_entry(struct snapshot *s, const struct reader_stream *st, int64_
 	return found;
 }
 
-/* Calls fn for the streams collected; returns for how many. */
-static size_t report_streams(struct snapshot *s, struct collect *c, int64_t from, int64_t to,
-			     bool (*fn)(void *ud, const struct reader_stream *st), void *ud, struct err *e)
+/* Calls fn for the masked streams that still have an entry; returns for how many. */
+static size_t report_masked(struct snapshot *s, const struct collect *c, int64_t from, int64_t to,
+			    bool (*fn)(void *ud, const struct reader_stream *st), void *ud, struct err *e)
 {
 	size_t n = 0;
 	bool more = true;
-	for (; more && n < c->sure.n; n++) more = fn(ud, &c->sure.v[n]->pub);
 	for (size_t i = 0; more && i < c->masked.n && e->code == ERR_NONE; i++) {
 		const struct snapshot_stream *rs = c->masked.v[i];
 		if (set_has(&c->sure, rs) || !has_entry(s, &rs->pub, from, to, e)) continue;
 		more = fn(ud, &rs->pub);
 		n++;
 	}
-	set_free(&c->sure);
-	set_free(&c->masked);
-	free(c->found);
 	return n;
 }
 
+static void collect_free(struct collect *c)
+{
+	set_free(&c->sure);
+	set_free(&c->masked);
+	free(c->found);
+}
+
+/* Reports after each source: who has seen enough saves looking at the others. */
 bool snapshot_streams(struct snapshot *s, const struct matcher *m, size_t nm, int64_t from, int64_t to,
 		      bool (*fn)(void *ud, const struct reader_stream *st), void *ud, struct err *e)
 {
 	struct collect c = {0};
+	bool more = true;
 	/* a damaged source is left out and warned of */
-	snapshot_each(s, m, nm, from, to, collect_place, &c);
-	remember_places(s, &c, from, to);
-	report_streams(s, &c, from, to, fn, ud, e);
+	for (size_t k = 0, told = 0; k < s->nsrc && more; k++) {
+		each_of(s, &s->src[k], m, nm, from, to, collect_place, &c);
+		for (; told < c.sure.n && more; told++) more = fn(ud, &c.sure.v[told]->pub);
+	}
+	if (more) {
+		remember_places(s, &c, from, to);
+		report_masked(s, &c, from, to, fn, ud, e);
+	}
+	collect_free(&c);
 	return e->code == ERR_NONE;
 }
 
@@ -467,7 +478,8 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 	struct stats c = {.out = out, .from = from, .to = to};
 	*out = (struct reader_stats){0};
 	snapshot_each(s, m, nm, from, to, add_stats, &c);
-	out->streams = report_streams(s, &c.streams, from, to, count_stream, NULL, e);
+	out->streams = c.streams.sure.n + report_masked(s, &c.streams, from, to, count_stream, NULL, e);
+	collect_free(&c.streams);
 	bool ok = e->code == ERR_NONE;
 	if (ok && c.partial) {
 		out->entries = out->bytes = 0;

@@ -91,10 +91,10 @@ struct cursor {
 	uint32_t stream;
 	struct cursor *next_ended;
 	struct mask_stream mask; /* rows that it hides are never in the window */
-	/* the window */
+	/* the window, behind the struct */
 	int64_t *ts;
 	uint32_t *ref;
-	uint32_t n, at;
+	uint32_t window, n, at; /* rows that fit, that are there, that are done */
 	/* head */
 	struct head_rows rows;
 	size_t pos;
@@ -163,7 +163,7 @@ struct scan {
 	int64_t at, last;   /* by time: keys still to be read, both included */
 	bool at_end;        /* … none */
 	size_t span_sources;
-	uint32_t window;   /* rows of a cursor's window */
+	uint32_t window;   /* rows of a cursor's window, unless the stream has fewer */
 	uint32_t target;   /* rows to queue before yielding; by time it starts small, as a limit may be */
 	uint64_t **barren; /* by source: bits of frames found without the filters' needle; NULL: none yet */
 	struct segment_needles *needles;

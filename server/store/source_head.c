@@ -127,7 +127,7 @@ static bool is_hidden(const struct cursor *c, const struct head_row *r)
 static void head_fill(struct scan *sc, struct cursor *c)
 {
 	c->n = c->at = 0;
-	while (c->pos < c->rows.n && c->n < sc->window) {
+	while (c->pos < c->rows.n && c->n < c->window) {
 		size_t i = sc->o.forward ? c->pos : c->rows.n - 1 - c->pos;
 		const struct head_row *r = c->rows.v[i];
 		if (c->pos++ % 4096 == 4095 && !scan_poll(sc)) return;

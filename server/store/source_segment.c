@@ -285,10 +285,10 @@ static void granule_span(const struct scan *sc, const struct cursor *c, uint32_t
 static void fill_plain(struct scan *sc, struct cursor *c)
 {
 	bool fwd = sc->o.forward;
-	while (c->n < sc->window && c->lo < c->hi) {
+	while (c->n < c->window && c->lo < c->hi) {
 		if (c->mask.n && !scan_poll(sc)) return; /* a window may take long where nearly all is hidden */
 		uint32_t from, to, first, end, row = fwd ? c->lo : c->hi - 1;
-		granule_span(sc, c, row, sc->window - c->n, &from, &to, &first, &end);
+		granule_span(sc, c, row, c->window - c->n, &from, &to, &first, &end);
 		const int64_t *ts = times_at(sc, c, from);
 		if (!ts) {
 			if (fwd)
@@ -434,12 +434,12 @@ static void fill_filtered(struct scan *sc, struct cursor *c)
 {
 	bool eager = sc->o.order == SCAN_BY_TIME; /* other streams' rows may come before those of the next frame */
 	for (;;) {
-		while (c->hit < c->nhits && c->n < sc->window) {
+		while (c->hit < c->nhits && c->n < c->window) {
 			uint32_t row = c->hits[c->hit++];
 			const int64_t *ts = times_at(sc, c, row);
 			if (ts) add_row(sc, c, row, *ts);
 		}
-		if (c->n == sc->window || (eager && c->n)) return;
+		if (c->n == c->window || (eager && c->n)) return;
 		if (c->lo >= c->hi || !scan_poll(sc)) return;
 		filter_frame(sc, c);
 	}
