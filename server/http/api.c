@@ -153,11 +153,15 @@ static bool float_seconds(double s, double grain, int64_t *ns)
 bool api_time(struct str text, int64_t def, int64_t *out, struct err *e)
 {
 	double f;
-	struct err ignored = ERR_INIT;
+	struct err no_number = ERR_INIT, ignored = ERR_INIT;
 	*out = def;
 	if (text.n == 0) return true;
 	if (str_chr(text, '.') >= 0 && str_to_f64(text, &f) && float_seconds(f, 1000, out)) return true;
-	if (!to_int("ParseInt", text, out, e)) return units_rfc3339(text, out, &ignored);
+	if (!to_int("ParseInt", text, out, &no_number)) {
+		if (units_rfc3339(text, out, &ignored)) return true;
+		*e = no_number;
+		return false;
+	}
 	if (text.n <= 10) *out *= UNITS_SEC;
 	return true;
 }

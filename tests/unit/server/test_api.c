@@ -30,6 +30,7 @@ static void times(void **state)
 		struct err e = ERR_INIT;
 		int64_t got = 0;
 		assert_true(api_time(str_c(rows[i].text), 42, &got, &e));
+		assert_int_equal(e.code, ERR_NONE);
 		assert_int_equal(got, rows[i].want);
 	}
 }
