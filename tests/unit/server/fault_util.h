@@ -49,7 +49,24 @@ struct object_faults {
 	struct trigger t;
 	enum object_fault_kind kind;
 	_Atomic bool fired, dead, paused; /* paused: nothing fails, nothing counts */
+	/* With a clock objects have its times rather than the kernel's: since when there is which. */
+	struct clock *clock;
+	pthread_mutex_t mu;
+	struct arena names;
+	struct map times;
 };
+
+static inline void object_faults_init(struct object_faults *f, struct clock *clock)
+{
+	*f = (struct object_faults){.t.left = -1, .clock = clock, .mu = PTHREAD_MUTEX_INITIALIZER};
+	arena_init(&f->names, 0);
+}
+
+static inline void object_faults_fini(struct object_faults *f)
+{
+	map_free(&f->times);
+	arena_free(&f->names);
+}
 
 static inline void object_faults_arm(struct object_faults *f, enum object_fault_kind kind, long at)
 {
@@ -69,6 +86,7 @@ struct object_fault {
 struct object_upload {
 	struct object_fault *f;
 	struct object_upload *under;
+	char *name;
 };
 
 static inline bool object_error(const struct object_fault *f, struct err *e)
@@ -100,7 +118,7 @@ static inline struct object_upload *fault_begin(struct object_store *s, struct s
 	struct object_upload *under = f->under->ops->begin(f->under, name, e);
 	if (!under) return NULL;
 	struct object_upload *u = mem_alloc(sizeof *u);
-	*u = (struct object_upload){f, under};
+	*u = (struct object_upload){f, under, mem_strndup(name.p, name.n)};
 	return u;
 }
 
@@ -117,17 +135,30 @@ static inline bool fault_append(struct object_upload *u, struct str piece, struc
 static inline void fault_abort(struct object_upload *u)
 {
 	u->f->under->ops->abort(u->under);
+	free(u->name);
 	free(u);
+}
+
+/* It may come to be even when that fails. */
+static inline void object_begun(struct object_faults *x, const char *name)
+{
+	if (!x->clock) return;
+	pthread_mutex_lock(&x->mu);
+	if (!map_get(&x->times, str_c(name)))
+		map_put(&x->times, arena_str(&x->names, str_c(name)), (void *)(uintptr_t)clock_wall(x->clock));
+	pthread_mutex_unlock(&x->mu);
 }
 
 static inline bool fault_commit(struct object_upload *u, bool if_absent, struct err *e)
 {
 	struct object_fault *f = u->f;
 	bool done, due = object_due(f, &done), ok = false;
+	object_begun(f->f, u->name);
 	if (!due || done)
 		ok = f->under->ops->commit(u->under, if_absent, e);
 	else
 		f->under->ops->abort(u->under);
+	free(u->name);
 	free(u);
 	return due ? object_error(f, e) : ok;
 }
@@ -149,27 +180,32 @@ static inline bool fault_read(struct object_store *s, struct str name, size_t ma
 	return object_due(f, &done) ? object_error(f, e) : f->under->ops->read(f->under, name, max, out, e);
 }
 
-/* A listing that breaks off half-way. */
-struct half_list {
+struct fault_listing {
+	struct object_fault *f;
 	object_list_fn *fn;
 	void *ud;
-	size_t left;
+	size_t left; /* names until it breaks off */
 };
 
-static inline bool half_list(void *ud, const struct object_info *o)
+static inline bool list_through(void *ud, const struct object_info *o)
 {
-	struct half_list *h = ud;
-	return h->left-- > 0 && h->fn(h->ud, o);
+	struct fault_listing *l = ud;
+	struct object_faults *x = l->f->f;
+	struct object_info mine = *o;
+	pthread_mutex_lock(&x->mu);
+	uintptr_t at = (uintptr_t)map_get(&x->times, o->name);
+	pthread_mutex_unlock(&x->mu);
+	if (at) mine.mtime = (int64_t)at;
+	return l->left-- > 0 && l->fn(l->ud, &mine);
 }
 
 static inline bool fault_list(struct object_store *s, struct str prefix, object_list_fn *fn, void *ud, struct err *e)
 {
 	struct object_fault *f = (struct object_fault *)s;
-	struct half_list h = {fn, ud, 1};
-	bool done;
-	if (!object_due(f, &done)) return f->under->ops->list(f->under, prefix, fn, ud, e);
-	if (f->f->kind == OBJECT_HALF) f->under->ops->list(f->under, prefix, half_list, &h, e);
-	return object_error(f, e);
+	bool done, due = object_due(f, &done);
+	struct fault_listing l = {f, fn, ud, due ? 1 : SIZE_MAX};
+	bool ok = (!due || f->f->kind == OBJECT_HALF) && f->under->ops->list(f->under, prefix, list_through, &l, e);
+	return due ? object_error(f, e) : ok;
 }
 
 static inline bool fault_dirs(struct object_store *s, struct str prefix, object_dir_fn *fn, void *ud, struct err *e)

@@ -134,7 +134,8 @@ static inline bool place_try_open(struct place *p, struct err *e)
 	} else if (p->objects) {
 		struct buf dir = {0};
 		fs_path(&dir, p->dir, "store");
-		struct object_store *files = fs_mkdirs(p->fs, p->dir, 0750, e) ? object_fs_open(p->fs, dir.p, false, e) : NULL;
+		struct object_store *files =
+			fs_mkdirs(p->fs, p->dir, 0750, e) ? object_fs_open(p->fs, dir.p, false, e) : NULL;
 		buf_free(&dir);
 		if (!files) return false;
 		sc.objects = p->objects(p->objects_ud, files);

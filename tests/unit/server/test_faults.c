@@ -126,16 +126,18 @@ static void a_failing_object_operation_loses_nothing(void **state)
 			struct place p;
 			struct ledger a, b;
 			struct life w;
-			struct object_faults f = {0};
+			struct object_faults f;
 			if (kind <= OBJECT_TIMES_OUT && !takes_turn((size_t)kind, 2, at)) continue;
 			place_init(&p);
 			begin(&w, &p, &a, &b);
+			object_faults_init(&f, NULL);
 			object_faults_arm(&f, (enum object_fault_kind)kind, at);
 			p.objects = fail_objects;
 			p.objects_ud = &f;
 			live(&w);
 			reached = f.t.seen >= at;
 			p.objects = NULL;
+			object_faults_fini(&f);
 			end(&w);
 		}
 		print_message("kind %d: %ld calls\n", kind, at - 2);

@@ -10,12 +10,17 @@
 
 #include "common/units.h"
 #include "server/exec/exec.h"
-#include "server/store/compact.h"
+#include "server/store/maintain.h"
+#include "server/store/tenant.h"
 
 #define NOW         INT64_C(1700000000000000000)
 #define WORLD_STEPS 250
 #define STREAMS     6
-#define CANCEL_NS   UNITS_HOUR /* so long a delete request may be cancelled */
+#define CANCEL_NS   UNITS_HOUR           /* so long a delete request may be cancelled */
+#define KEEP_NS     UNITS_DAY            /* retention of the last tenant, */
+#define SHORT_LIVED (COUNT(tenants) - 1) /* who has this number */
+
+static unsigned long cuts, faults, merges, hidden, purged; /* what happened, for the last line */
 
 static const char *const tenants[] = {"a", "b/2", "c"};
 
@@ -39,6 +44,11 @@ struct world {
 	struct power power;
 	struct object_faults objects;
 	struct exec_engine *engine;
+	struct limits limits;
+	struct overrides *overrides;
+	struct maintain *maintain;
+	struct compact_done told;       /* what it said last */
+	int64_t keep_from;              /* what is older may be gone where retention is short */
 	struct model m[COUNT(tenants)]; /* all that arrived */
 	struct requests *deletes[COUNT(tenants)];
 	struct arena a; /* entries */
@@ -49,8 +59,6 @@ struct world {
 	const char *op;
 };
 
-static unsigned long cuts, faults, hidden, merged, purged; /* what happened, for the last line */
-
 static int64_t now_of(struct world *w) { return clock_wall(&w->p.clock.base); }
 static unsigned pick(struct world *w) { return (unsigned)rnd(&w->r, COUNT(tenants)); }
 
@@ -60,6 +68,28 @@ static unsigned pick(struct world *w) { return (unsigned)rnd(&w->r, COUNT(tenant
 static void expected(struct world *w, const struct err *e)
 {
 	if (!w->power.off && !w->objects.fired) fail_msg("%s failed without a reason: %s", w->op, e->msg);
+}
+
+static bool try_open(struct world *w, struct err *e)
+{
+	if (!place_try_open(&w->p, e)) return false;
+	wait_ready(&w->p);
+	w->maintain = maintain_start(&(struct maintain_config){.store = w->p.st,
+							       .overrides = w->overrides,
+							       .clock = &w->p.clock.base,
+							       .cancel_ns = CANCEL_NS,
+							       .target = 64u << 10,
+							       .memory = 8u << 20,
+							       .compact = true});
+	w->told = (struct compact_done){0};
+	return true;
+}
+
+static void close_all(struct world *w, bool flush)
+{
+	if (!w->p.in) return;
+	maintain_stop(w->maintain);
+	place_close(&w->p, flush);
 }
 
 static void op_push(struct world *w)
@@ -176,7 +206,7 @@ static void op_compact(struct world *w)
 		ok = compact_step(t, &o, &done, &more, &e);
 	ok = ok && (!t || deletes_finish(t, o.deletes_before, &e));
 	if (!ok) expected(w, &e);
-	merged += done.inputs;
+	merges += done.merges;
 	purged += done.deleted;
 	retention_free(forever);
 }
@@ -189,16 +219,26 @@ static void op_time(struct world *w)
 static void op_restart(struct world *w)
 {
 	struct err e = ERR_INIT;
-	place_close(&w->p, rnd(&w->r, 2));
-	if (!place_try_open(&w->p, &e)) {
-		expected(w, &e);
-		object_faults_end(&w->objects);
-		if (w->power.off || !place_try_open(&w->p, &e)) {
-			expected(w, &e);
-			return;
-		}
-	}
-	wait_ready(&w->p);
+	close_all(w, rnd(&w->r, 2));
+	if (try_open(w, &e)) return;
+	expected(w, &e);
+	object_faults_end(&w->objects);
+	if (!w->power.off && !try_open(w, &e)) expected(w, &e);
+}
+
+/* A round of retention, of deletes on disk and of compaction, and a sweep. An answer that is lost would make what
+ * expired go at some later moment. */
+static void op_maintain(struct world *w)
+{
+	struct err e = ERR_INIT;
+	if (w->objects.kind == OBJECT_ANSWER_LOST) object_faults_end(&w->objects);
+	w->keep_from = now_of(w) - KEEP_NS;
+	if (!maintain_run(w->maintain, NULL, &e)) expected(w, &e);
+	struct maintain_stats st;
+	maintain_stats(w->maintain, &st);
+	merges += st.done.merges - w->told.merges;
+	purged += st.done.deleted - w->told.deleted;
+	w->told = st.done;
 }
 
 /* One call to the object store will fail, or all from one on. */
@@ -245,7 +285,7 @@ static void power_cut(struct world *w)
 {
 	char left[] = "/tmp/larch-store-XXXXXX";
 	object_faults_end(&w->objects);
-	if (w->p.in) place_close(&w->p, false);
+	close_all(w, false);
 	assert_non_null(mkdtemp(left));
 	power_restore(&w->power, w->p.dir, left, (enum power_loss)rnd(&w->r, POWER_LOSSES), rnd(&w->r, UINT64_MAX));
 	remove_tree(w->p.dir);
@@ -254,7 +294,7 @@ static void power_cut(struct world *w)
 	snprintf(w->p.wal, sizeof w->p.wal, "%s/wal", left);
 	power_init(&w->power);
 	power_seed(&w->power, left);
-	place_open(&w->p);
+	MUST(try_open(w, must));
 	resolve(w);
 }
 
@@ -272,6 +312,12 @@ struct question {
 	struct linefilters *filters;
 	struct buf text;
 };
+
+/* Entries past their period may go in any round of maintenance, so only the others are asked for. */
+static int64_t since(const struct world *w, unsigned tenant)
+{
+	return tenant == SHORT_LIVED ? w->keep_from : INT64_MIN;
+}
 
 static void question_init(struct question *x, struct world *w)
 {
@@ -300,6 +346,8 @@ static void question_init(struct question *x, struct world *w)
 	x->q.from = now - (int64_t)rnd(&w->r, 100000) * UNITS_SEC;
 	x->q.to = x->q.from + width + 1;
 	if (rnd(&w->r, 3) == 0) x->q.from = now - 5 * UNITS_DAY, x->q.to = now + UNITS_DAY;
+	if (x->q.from < since(w, x->tenant)) x->q.from = since(w, x->tenant);
+	if (x->q.to <= x->q.from) x->q.to = x->q.from + 1;
 	buf_c(&x->text, matchers[k].text);
 	if (f >= COUNT(filters)) return;
 	struct linefilter_operand has[] = {{str_c(filters[f].text), false}};
@@ -411,7 +459,8 @@ static void ask_counts(struct world *w)
 	question_init(&x, w);
 	const struct model *m = &x.m;
 	bool bytes = rnd(&w->r, 2);
-	int64_t seconds = (x.q.to - x.q.from) / UNITS_SEC + 1;
+	x.q.to += UNITS_SEC;
+	int64_t seconds = (x.q.to - x.q.from) / UNITS_SEC;
 	x.q.from = x.q.to - seconds * UNITS_SEC; /* (from, to] of LogQL is [from + 1, to + 1) */
 	struct buf text = {0};
 	buf_printf(&text, "sum by (app) (%s_over_time(%.*s [%llds]))", bytes ? "bytes" : "count",
@@ -498,21 +547,37 @@ static const struct op {
 	bool asks;
 	void (*run)(struct world *w);
 } ops[] = {
-	{"push", 45, false, op_push},      {"flush", 6, false, op_flush},      {"delete", 4, false, op_delete},
-	{"cancel", 2, false, op_cancel},   {"time", 6, false, op_time},        {"restart", 2, false, op_restart},
-	{"fault", 3, false, op_fault},     {"heal", 3, false, op_heal},        {"doom", 3, false, op_doom},
-	{"scan", 12, true, ask_scan},      {"query", 10, true, ask_log_query}, {"counts", 10, true, ask_counts},
-	{"streams", 5, true, ask_streams}, {"compact", 5, false, op_compact},
+	/* clang-format off */
+	{"push", 45, false, op_push},
+	{"flush", 6, false, op_flush},
+	{"delete", 4, false, op_delete},
+	{"cancel", 2, false, op_cancel},
+	{"compact", 4, false, op_compact},
+	{"maintain", 3, false, op_maintain},
+	{"time", 6, false, op_time},
+	{"restart", 2, false, op_restart},
+	{"fault", 3, false, op_fault},
+	{"heal", 3, false, op_heal},
+	{"doom", 3, false, op_doom},
+	{"scan", 12, true, ask_scan},
+	{"query", 10, true, ask_log_query},
+	{"counts", 10, true, ask_counts},
+	{"streams", 5, true, ask_streams},
+	/* clang-format on */
 };
 
-static unsigned long ran[COUNT(ops)]; /* what happened, for the last line */
+static unsigned long ran[COUNT(ops)];
 
 static void check_world(struct world *w)
 {
 	for (unsigned t = 0; t < COUNT(tenants); t++) {
 		struct model left = visible(&w->m[t], w->deletes[t]);
 		hidden += w->m[t].n - left.n;
-		model_check_all(&left, w->p.st, tenants[t]);
+		for (int k = 0; k < 4; k++) {
+			struct model_query q = {.from = since(w, t), .to = INT64_MAX, .forward = k & 1};
+			model_check(&left, w->p.st, tenants[t], &q, k & 2 ? SCAN_BY_TIME : SCAN_BY_STREAM,
+				    SCAN_LINE | SCAN_LEN | SCAN_META, NULL);
+		}
 		free(left.v);
 	}
 }
@@ -537,6 +602,54 @@ static void one_step(struct world *w)
 	check_world(w);
 }
 
+static void count_object(void *ud, const struct maintain_tenant *t) { *(uint64_t *)ud += t->segments; }
+
+static bool count_name(void *ud, const struct object_info *o)
+{
+	*(uint64_t *)ud += str_find(o->name, STR("/segments/")) >= 0;
+	return true;
+}
+
+static uint64_t count_rows(struct world *w, const char *tenant)
+{
+	struct reader_stats st;
+	struct snapshot *s = snapshot_take(w->p.st, str_c(tenant));
+	MUST(snapshot_stats(s, NULL, 0, INT64_MIN, INT64_MAX, &st, must));
+	snapshot_free(s);
+	return st.entries;
+}
+
+/* Days later nothing is left that no catalog names, and nothing past its period. */
+static void check_objects(struct world *w)
+{
+	uint64_t named = 0, there = 0;
+	for (int i = 0; i < 4; i++) {
+		clock_fake_step(&w->p.clock, 2 * UNITS_DAY);
+		op_maintain(w);
+	}
+	check_world(w);
+	assert_int_equal(count_rows(w, tenants[SHORT_LIVED]), 0);
+	maintain_tenants(w->maintain, false, count_object, &named);
+	MUST(object_list(w->p.st->objects, STR(""), count_name, &there, must));
+	assert_int_equal(there, named);
+}
+
+static struct overrides *make_overrides(struct world *w)
+{
+	struct err e = ERR_INIT;
+	char path[] = "/tmp/larch-limits-XXXXXX";
+	struct str file = str_c(path), text = arena_printf(&w->a, "overrides: {%s: {retention_period: %lldh}}\n",
+							   tenants[SHORT_LIVED], (long long)(KEEP_NS / UNITS_HOUR));
+	int fd = mkstemp(path);
+	assert_true(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
+	close(fd);
+	conf_defaults(&limits_table, &w->limits, &w->a);
+	struct overrides *o = overrides_new(&w->limits, (struct conf_strs){&file, 1}, &fs_real, &e);
+	if (!o) fail_msg("%s", e.msg);
+	unlink(path);
+	return o;
+}
+
 static struct object_store *fail_objects(void *ud, struct object_store *files) { return object_fault_new(files, ud); }
 
 static void run_world(uint64_t seed, int steps)
@@ -549,22 +662,28 @@ static void run_world(uint64_t seed, int steps)
 	w.p.fs = &w.power.base;
 	w.p.objects = fail_objects;
 	w.p.objects_ud = &w.objects;
-	object_faults_end(&w.objects);
+	object_faults_init(&w.objects, &w.p.clock.base);
+	w.keep_from = INT64_MIN;
+	w.overrides = make_overrides(&w);
 	w.p.heads.limit = 8u << 20;
 	w.p.c.flush_bytes = 64u << 10;
 	w.p.c.segment_bytes = 32u << 10;
 	w.engine = exec_engine_new(&(struct exec_config){2, &clock_real, 0});
 	for (unsigned t = 0; t < COUNT(tenants); t++) model_init(&w.m[t], STREAMS), w.deletes[t] = requests_new();
 	power_seed(&w.power, w.p.dir);
-	place_open(&w.p);
+	MUST(try_open(&w, must));
 	for (w.step = 0; w.step < steps; w.step++) one_step(&w);
 	w.power.t.left = -1;
 	object_faults_end(&w.objects);
 	check_world(&w);
-	if (w.p.in) place_close(&w.p, true);
-	place_open(&w.p);
+	close_all(&w, true);
+	MUST(try_open(&w, must));
 	check_world(&w);
+	check_objects(&w);
+	close_all(&w, false);
 	place_fini(&w.p);
+	overrides_free(w.overrides);
+	object_faults_fini(&w.objects);
 	power_fini(&w.power);
 	exec_engine_free(w.engine);
 	for (unsigned t = 0; t < COUNT(tenants); t++) model_free(&w.m[t]), requests_free(w.deletes[t]);
@@ -586,8 +705,8 @@ static void the_store_answers_like_the_model(void **state)
 	for (long left = steps; left > 0; left -= WORLD_STEPS)
 		run_world(seed++, left < WORLD_STEPS ? (int)left : WORLD_STEPS);
 	for (size_t i = 0; i < COUNT(ops); i++) print_message("%s %lu, ", ops[i].name, ran[i]);
-	print_message("power cuts %lu, faults met %lu, entries hidden %lu, segments merged %lu, entries purged %lu\n",
-		      cuts, faults, hidden, merged, purged);
+	print_message("power cuts %lu, faults met %lu, merges %lu, entries hidden %lu, purged %lu\n", cuts, faults,
+		      merges, hidden, purged);
 }
 
 int main(void)
