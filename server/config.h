@@ -43,6 +43,7 @@ struct config {
 	struct {
 		struct str data_dir, store_dir;
 		int64_t catalog_refresh;
+		uint64_t outbox_limit;
 		uint64_t memory_limit;
 		int sync;
 		int64_t sync_interval;

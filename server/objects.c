@@ -29,10 +29,13 @@ static struct object_store *open_bucket(struct objects *o, const struct config *
 	b.spool_dir = spool;
 	b.multipart_bytes = c->larch.multipart_bytes;
 	b.single_writer = c->larch.single_writer;
-	struct object_store *s = object_s3_open(&b, e);
-	if (!s || object_s3_check(s, e)) return s;
-	object_close(s);
-	return NULL;
+	return o->bucket = object_s3_open(&b, e);
+}
+
+bool objects_check(void *ud, struct err *e)
+{
+	struct objects *o = ud;
+	return !o->bucket || object_s3_check(o->bucket, e);
 }
 
 static bool open_remote(struct objects *o, const struct config *c, struct err *e)

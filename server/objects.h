@@ -9,13 +9,15 @@
 
 struct objects {
 	struct metrics *metrics;
-	struct object_store *store; /* NULL: files in the data directory; whoever takes it frees it */
-	struct object_store *cache; /* the cache, if there is one; part of store */
-	bool remote, shared;        /* as in store_config */
+	struct object_store *store;          /* NULL: files in the data directory; whoever takes it frees it */
+	struct object_store *cache, *bucket; /* if there is one; part of store */
+	bool remote, shared;                 /* as in store_config */
 };
 
-/* Asks the bucket whether it will do. o and c live as long as the store. */
+/* o and c live as long as the store. */
 bool objects_open(struct objects *o, const struct config *c, struct metrics *m, struct err *e);
+/* Will the bucket do? Of a struct objects. */
+bool objects_check(void *ud, struct err *e);
 /* Puts the cache's figures into the metrics. */
 void objects_figures(const struct objects *o);
 

@@ -12,6 +12,7 @@
 #include "server/metrics.h"
 #include "server/objects.h"
 #include "server/store/maintain.h"
+#include "server/store/outbox.h"
 #include "server/store/store.h"
 
 #include <malloc.h>
@@ -68,6 +69,19 @@ static void set_delete_figures(struct server *s)
 	int64_t age = st.oldest ? clock_wall(&clock_real) - st.oldest : 0;
 	metrics_put(s->metrics, METRIC_DELETES_PENDING, (double)st.pending);
 	metrics_put(s->metrics, METRIC_DELETES_OLDEST, (double)age / 1e9);
+}
+
+static void set_outbox_figures(struct server *s)
+{
+	struct outbox_stats st;
+	store_outbox(s->store, &st);
+	int64_t age = st.oldest ? clock_wall(&clock_real) - st.oldest : 0;
+	metrics_put(s->metrics, METRIC_OUTBOX_SEGMENTS, (double)st.segments);
+	metrics_put(s->metrics, METRIC_OUTBOX_BYTES, (double)st.bytes);
+	metrics_put(s->metrics, METRIC_OUTBOX_OLDEST, (double)age / 1e9);
+	metrics_put(s->metrics, METRIC_OUTBOX_UPLOADED, (double)st.uploaded);
+	metrics_put(s->metrics, METRIC_OUTBOX_FAILURES, (double)st.failures);
+	metrics_put(s->metrics, METRIC_OUTBOX_FAILING, st.error.code != ERR_NONE);
 }
 
 static void put_tenant(void *ud, const struct maintain_tenant *t)
@@ -128,6 +142,7 @@ static void read_figures(void *ud)
 	queries_figures(s->queries, &waiting);
 	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
 	set_delete_figures(s);
+	set_outbox_figures(s);
 	objects_figures(&s->objects);
 	read_store_figures(s);
 	set_log_counts(s->metrics);
@@ -157,6 +172,9 @@ static bool start_storage(struct server *s, struct err *e)
 				  .objects = s->objects.store,
 				  .remote = s->objects.remote,
 				  .shared = s->objects.shared,
+				  .check = objects_check,
+				  .check_ud = &s->objects,
+				  .outbox_limit = c->larch.outbox_limit,
 				  .fs = &fs_real,
 				  .clock = &clock_real,
 				  .cache_bytes = part(c, PART_CACHE),
@@ -296,6 +314,13 @@ void server_reload(struct server *s)
 
 uint16_t server_port(const struct server *s) { return httpd_port(s->httpd); }
 
+static void upload_rest(struct store *st)
+{
+	struct err e = ERR_INIT;
+	if (!store_upload(st, &e))
+		log_error("not everything that was flushed is uploaded; the next start goes on", kv_err(&e));
+}
+
 void server_stop(struct server *s)
 {
 	if (!s) return;
@@ -305,6 +330,7 @@ void server_stop(struct server *s)
 	queries_free(s->queries);
 	maintain_stop(s->maintain);
 	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
+	if (s->store && s->config->ingester.wal.flush_on_shutdown) upload_rest(s->store);
 	exec_engine_free(s->engine);
 	if (s->store) store_close(s->store);
 	distributor_free(s->distributor);

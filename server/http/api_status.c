@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "server/ingest/ingest.h"
+#include "server/store/store.h"
 
 static void ready(struct httpd_req *r, void *ctx)
 {
@@ -110,7 +111,7 @@ static void flush(struct httpd_req *r, void *ctx)
 {
 	struct api *api = ctx;
 	struct err e = ERR_INIT;
-	if (ingest_flush(api->ingest, &e)) httpd_reply(r, 204, NULL, NULL);
+	if (ingest_flush(api->ingest, &e) && store_upload(api->store, &e)) httpd_reply(r, 204, NULL, NULL);
 	else api_fail(r, &e);
 }
 

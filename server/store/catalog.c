@@ -49,6 +49,14 @@ int64_t catalog_removed(struct catalog *c, struct str segment)
 	return at;
 }
 
+bool catalog_knows(struct catalog *c, struct str segment)
+{
+	pthread_mutex_lock(&c->mu);
+	bool known = catalog_state_has(&c->state, segment) || catalog_state_removed(&c->state, segment);
+	pthread_mutex_unlock(&c->mu);
+	return known;
+}
+
 static void apply_entry(struct catalog *c, const struct catalog_entry *n, catalog_apply_fn *apply, void *ud)
 {
 	pthread_mutex_lock(&c->mu);
@@ -64,6 +72,19 @@ static void object_name(const struct catalog *c, const char *kind, uint64_t numb
 	buf_printf(out, "%s%s%016llx", c->dir, kind, (unsigned long long)number);
 }
 
+/* Keeps a copy of what was read or made. */
+static void mirror(struct catalog *c, struct str name, struct str bytes)
+{
+	struct buf have = {0};
+	struct err e = ERR_INIT;
+	if (!c->c.mirror) return;
+	bool same = object_read(c->c.mirror, name, bytes.n, &have, &e) && str_eq(buf_view(&have), bytes);
+	e = ERR_INIT;
+	if (!same && !object_put(c->c.mirror, name, bytes, false, &e))
+		log_warn("cannot keep a local copy of a catalog entry", kv_err(&e));
+	buf_free(&have);
+}
+
 /* ---- one entry ---- */
 
 /* What cannot be used is logged and counted. */
@@ -77,9 +98,8 @@ static void skip_damaged(struct catalog *c, struct str name, uint64_t number, co
 	c->damaged = c->state.ndamaged;
 }
 
-/* Applies one entry. A damaged one counts as applied. */
-static bool take_entry(struct catalog *c, struct str name, uint64_t number, struct str bytes, catalog_apply_fn *apply,
-		       void *ud, struct err *e)
+static bool apply_bytes(struct catalog *c, uint64_t number, struct str bytes, catalog_apply_fn *apply, void *ud,
+			struct err *e)
 {
 	struct catalog_entry n;
 	struct arena a;
@@ -88,13 +108,22 @@ static bool take_entry(struct catalog *c, struct str name, uint64_t number, stru
 	if (ok && (n.number != number || n.whole))
 		ok = err_set(e, ERR_CORRUPT, "catalog entry has another number inside");
 	if (ok) apply_entry(c, &n, apply, ud);
-	if (!ok && e->code == ERR_CORRUPT) {
-		skip_damaged(c, name, number, e);
-		*e = ERR_INIT;
-		ok = true;
-	}
 	arena_free(&a);
-	return ok || err_wrap(e, "%.*s", STR_ARG(name));
+	return ok;
+}
+
+/* Applies one entry. A damaged one counts as applied. */
+static bool take_entry(struct catalog *c, struct str name, uint64_t number, struct str bytes, catalog_apply_fn *apply,
+		       void *ud, struct err *e)
+{
+	if (apply_bytes(c, number, bytes, apply, ud, e)) {
+		mirror(c, name, bytes);
+		return true;
+	}
+	if (e->code != ERR_CORRUPT) return err_wrap(e, "%.*s", STR_ARG(name));
+	skip_damaged(c, name, number, e);
+	*e = ERR_INIT;
+	return true;
 }
 
 /* Reads one entry and applies it, unless it is `own`, which the caller is about to make: *made. ERR_NOT_FOUND: there
@@ -208,6 +237,41 @@ static bool read_checkpoint(struct catalog *c, uint64_t number, struct arena *a,
 	return ok;
 }
 
+/* Oldest first, so that nobody ever finds a gap. Damaged entries stay: somebody may want to look at them. */
+static unsigned remove_before(struct catalog *c, struct object_store *from, const char *kind, const struct numbers *l,
+			      uint64_t end, unsigned max, struct err *e)
+{
+	struct buf name = {0};
+	unsigned removed = 0;
+	for (size_t i = 0; i < l->n && l->v[i] < end && removed < max; i++) {
+		bool keep = false;
+		for (size_t k = 0; !*kind && k < c->state.ndamaged; k++) keep |= c->state.damaged[k] == l->v[i];
+		if (keep) continue;
+		object_name(c, kind, l->v[i], &name);
+		if (!object_remove(from, buf_view(&name), e)) break;
+		removed++;
+	}
+	buf_free(&name);
+	return removed;
+}
+
+/* Of the checkpoint that c->checkpoint names; what is older goes. */
+static void mirror_checkpoint(struct catalog *c, struct str bytes)
+{
+	struct buf name = {0};
+	struct err e = ERR_INIT;
+	struct listing l = {.before = INT64_MAX};
+	if (!c->c.mirror) return;
+	object_name(c, CHECKPOINT, c->checkpoint, &name);
+	mirror(c, buf_view(&name), bytes);
+	if (!object_list(c->c.mirror, str_c(c->dir), add_listed, &l, &e) ||
+	    (remove_before(c, c->c.mirror, "", &l.entries, c->checkpoint + 1, UINT32_MAX, &e),
+	     remove_before(c, c->c.mirror, CHECKPOINT, &l.checkpoints, c->checkpoint, UINT32_MAX, &e), e.code))
+		log_warn("cannot remove old local copies of catalog entries", kv_err(&e));
+	listing_free(&l);
+	buf_free(&name);
+}
+
 /* The newest that is readable; where none is, the entries are all there is. */
 static bool start_from_checkpoint(struct catalog *c, const struct numbers *l, catalog_apply_fn *apply, void *ud,
 				  struct err *e)
@@ -223,6 +287,7 @@ static bool start_from_checkpoint(struct catalog *c, const struct numbers *l, ca
 			apply_entry(c, &n, apply, ud);
 			c->next = n.number + 1;
 			c->checkpoint = n.number;
+			mirror_checkpoint(c, buf_view(&bytes));
 		} else if (e->code == ERR_CORRUPT || e->code == ERR_NOT_FOUND) {
 			log_error("catalog checkpoint is not readable; the one before is used", kv_err(e));
 			*e = ERR_INIT;
@@ -284,6 +349,37 @@ bool catalog_read(struct catalog *c, catalog_apply_fn *apply, void *ud, struct e
 	return ok;
 }
 
+/* As far as it goes without a gap: a copy may have failed. */
+bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
+{
+	struct listing l = {.before = INT64_MAX};
+	struct buf name = {0}, bytes = {0};
+	struct object_store *remote = c->c.objects, *local = c->c.mirror;
+	pthread_mutex_lock(&c->io);
+	if (c->next != 1) {
+		pthread_mutex_unlock(&c->io);
+		return true;
+	}
+	c->c.objects = local;
+	c->c.mirror = NULL;
+	bool ok = object_list(local, str_c(c->dir), add_listed, &l, e) &&
+		  start_from_checkpoint(c, &l.checkpoints, apply, ud, e);
+	for (bool more = ok; more; c->next += more) {
+		struct err end = ERR_INIT;
+		object_name(c, "", c->next, &name);
+		buf_clear(&bytes);
+		more = object_read(local, buf_view(&name), CATALOG_ENTRY_MAX, &bytes, &end) &&
+		       apply_bytes(c, c->next, buf_view(&bytes), apply, ud, &end);
+	}
+	c->c.objects = remote;
+	c->c.mirror = local;
+	pthread_mutex_unlock(&c->io);
+	listing_free(&l);
+	buf_free(&name);
+	buf_free(&bytes);
+	return ok;
+}
+
 bool catalog_poll(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	pthread_mutex_lock(&c->io);
@@ -317,24 +413,6 @@ static uint64_t newest_readable(struct catalog *c, const struct numbers *l, size
 	return found;
 }
 
-/* Oldest first, so that nobody ever finds a gap. Damaged entries stay: somebody may want to look at them. */
-static unsigned remove_before(struct catalog *c, const char *kind, const struct numbers *l, uint64_t end, unsigned max,
-			      struct err *e)
-{
-	struct buf name = {0};
-	unsigned removed = 0;
-	for (size_t i = 0; i < l->n && l->v[i] < end && removed < max; i++) {
-		bool keep = false;
-		for (size_t k = 0; !*kind && k < c->state.ndamaged; k++) keep |= c->state.damaged[k] == l->v[i];
-		if (keep) continue;
-		object_name(c, kind, l->v[i], &name);
-		if (!object_remove(c->c.objects, buf_view(&name), e)) break;
-		removed++;
-	}
-	buf_free(&name);
-	return removed;
-}
-
 /* What the two newest checkpoints of some age make superfluous goes: readers that listed the log before they were
  * there have finished. */
 static void trim(struct catalog *c)
@@ -345,8 +423,9 @@ static void trim(struct catalog *c)
 	size_t n = l.checkpoints.n;
 	if (ok && n > 1 && newest_readable(c, &l.checkpoints, &n)) {
 		uint64_t keep = newest_readable(c, &l.checkpoints, &n);
-		unsigned k = remove_before(c, "", &l.entries, keep + 1, keep ? TRIM_MAX : 0, &e);
-		if (e.code == ERR_NONE) remove_before(c, CHECKPOINT, &l.checkpoints, keep, TRIM_MAX - k, &e);
+		unsigned k = remove_before(c, c->c.objects, "", &l.entries, keep + 1, keep ? TRIM_MAX : 0, &e);
+		if (e.code == ERR_NONE)
+			remove_before(c, c->c.objects, CHECKPOINT, &l.checkpoints, keep, TRIM_MAX - k, &e);
 	}
 	if (e.code)
 		log_warn("cannot remove old catalog entries; the next checkpoint tries again", kv_c("catalog", c->dir),
@@ -369,6 +448,7 @@ static bool put_checkpoint(struct catalog *c, struct err *e)
 	if (ok) {
 		c->checkpoint = n.number;
 		*e = ERR_INIT;
+		mirror_checkpoint(c, buf_view(&bytes));
 	}
 	buf_free(&name);
 	buf_free(&bytes);
@@ -467,6 +547,7 @@ static bool append(struct catalog *c, struct catalog_entry *n, const struct stam
 	if (ok) {
 		c->next++;
 		apply_entry(c, n, apply, ud);
+		mirror(c, buf_view(&name), buf_view(&bytes));
 		checkpoint(c);
 	} else {
 		stamp(stamps, n, 0, 0);

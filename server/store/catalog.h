@@ -22,6 +22,8 @@
 
 struct catalog_config {
 	struct object_store *objects;
+	struct object_store
+		*mirror; /* local copies of what was read and made, for a start without `objects`; or NULL */
 	struct clock *clock;
 	int64_t grace_ns;          /* what is superfluous is removed when older */
 	unsigned checkpoint_every; /* entries; 0: 64 */
@@ -51,7 +53,9 @@ void catalog_init(struct catalog *c, const struct catalog_config *config, struct
 void catalog_fini(struct catalog *c);
 /* Reads what is new since the last call. */
 bool catalog_read(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);
-/* The same, for every few seconds: mostly it asks only whether the next number is there. */
+/* The state as the mirror has it, unless something was read before. */
+bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);
+/* As catalog_read(), for every few seconds: mostly it asks only whether the next number is there. */
 bool catalog_poll(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);
 /* Numbers the entry and puts it; entries of others that came first are applied before it, then it is itself.
  * Added segments with order 0 and delete requests with number 0 get the entry's number. still may be NULL.
@@ -63,6 +67,8 @@ bool catalog_append(struct catalog *c, struct catalog_entry *n, catalog_still_fn
 void catalog_checkpoint(struct catalog *c);
 /* What retention has taken away in all, by reason. */
 void catalog_cuts(struct catalog *c, struct catalog_cut out[CATALOG_CUT_REASONS]);
+/* Is the segment there, or was it removed not long ago? */
+bool catalog_knows(struct catalog *c, struct str segment);
 /* When the segment was removed, ns; 0: it was not, or long ago. */
 int64_t catalog_removed(struct catalog *c, struct str segment);
 /* Is this WAL record in a segment that the catalog names? */

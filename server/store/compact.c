@@ -40,7 +40,7 @@ static void list_segments(struct tenant *t, struct listing *l, int64_t deletes_b
 {
 	l->deletes = deletes_of(t);
 	pthread_mutex_lock(&t->mu);
-	l->n = t->nsegments;
+	l->n = tenant_named_segments(t);
 	l->seg = mem_alloc((l->n + 1) * sizeof(struct segment *));
 	l->v = mem_alloc((l->n + 1) * sizeof *l->v);
 	for (size_t i = 0; i < l->n; i++) {

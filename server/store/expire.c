@@ -137,8 +137,9 @@ static void judge(struct drop *d, struct segment *s, const struct retention *r, 
 static struct segment **hold_segments(struct tenant *t, size_t *n)
 {
 	pthread_mutex_lock(&t->mu);
-	struct segment **v = mem_alloc((t->nsegments + 1) * sizeof(struct segment *));
-	for (*n = 0; *n < t->nsegments; ++*n) v[*n] = segment_ref(t->segments[*n]);
+	size_t named = tenant_named_segments(t);
+	struct segment **v = mem_alloc((named + 1) * sizeof(struct segment *));
+	for (*n = 0; *n < named; ++*n) v[*n] = segment_ref(t->segments[*n]);
 	pthread_mutex_unlock(&t->mu);
 	return v;
 }

@@ -18,6 +18,7 @@ struct store_flush {
 	bool written;                  /* the segments are there; only the catalog is missing */
 	int64_t started;               /* monotonic: when the first was begun */
 	int64_t created;               /* wall clock: the catalog entry's, the same with every attempt */
+	uint64_t seq;                  /* in the outbox */
 	struct catalog_segment *added; /* by day */
 	size_t nadded, cap_added;
 	/* scratch */
@@ -129,7 +130,7 @@ static bool write_segment(struct store_flush *f, int64_t day, struct err *e)
 	struct str name = arena_printf(&f->arena, "segments/%016llx%016llx", (unsigned long long)clock_rnd(clock),
 				       (unsigned long long)clock_rnd(clock));
 	struct str object = arena_printf(&f->arena, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(name));
-	struct segwrite *w = segwrite_new(t->st->objects, object, t->name, FLUSH_LEVEL, e);
+	struct segwrite *w = segwrite_new(t->st->segments, object, t->name, FLUSH_LEVEL, e);
 	if (!w) return false;
 	/* The last day of the representable time has no end; its last nanosecond is no valid end of a range. */
 	int64_t from = day < INT64_MIN / UNITS_DAY ? INT64_MIN : day * UNITS_DAY;
@@ -141,7 +142,8 @@ static bool write_segment(struct store_flush *f, int64_t day, struct err *e)
 	}
 	struct segwrite_result r;
 	if (!segwrite_finish(w, f->covers, f->ncovers, &r, e)) return false;
-	struct catalog_segment c = {name, r.size, r.rows, r.bytes, r.streams, 0, r.min_ts, r.max_ts, f->h->floor, false};
+	struct catalog_segment c = {name, r.size,   r.rows,   r.bytes,     r.streams,
+				    0,    r.min_ts, r.max_ts, f->h->floor, false};
 	*ARENA_PUSH(&f->arena, f->added, f->nadded, f->cap_added) = c;
 	return true;
 }
@@ -168,7 +170,7 @@ static void start_again_if_late(struct store_flush *f)
 {
 	struct store *s = f->t->st;
 	int64_t now = clock_mono(s->c.clock);
-	if (f->nadded && now - f->started >= s->c.orphan_grace_ns / 2) {
+	if (f->nadded && !s->outbox && now - f->started >= s->c.orphan_grace_ns / 2) {
 		f->nadded = 0;
 		f->written = false;
 	}
@@ -176,6 +178,16 @@ static void start_again_if_late(struct store_flush *f)
 		f->started = now;
 		f->created = clock_wall(s->c.clock);
 	}
+}
+
+/* In the catalog, or in the outbox, which sees to it that it comes there. */
+static bool commit(struct store_flush *f, struct catalog_entry *n, struct err *e)
+{
+	struct outbox *o = f->t->st->outbox;
+	if (!o) return tenant_append(f->t, n, f->h, NULL, NULL, e);
+	if (!outbox_put(o, f->t->dir, n, &f->seq, e)) return false;
+	tenant_apply_pending(f->t, n, f->h);
+	return true;
 }
 
 bool store_flush_run(struct store_flush *f, struct store_flush_result *out, struct err *e)
@@ -188,7 +200,7 @@ bool store_flush_run(struct store_flush *f, struct store_flush_result *out, stru
 				  .nadded = f->nadded,
 				  .covers = f->covers,
 				  .ncovers = f->ncovers};
-	if (!tenant_append(f->t, &n, f->h, NULL, NULL, e)) return false;
+	if (!commit(f, &n, e)) return false;
 	*out = (struct store_flush_result){.segments = f->nadded};
 	for (size_t i = 0; i < f->nadded; i++) {
 		out->size += f->added[i].size;

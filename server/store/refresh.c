@@ -10,8 +10,6 @@
 
 #define LOADERS 8u /* threads that read catalogs at start */
 
-static void apply(void *ud, const struct catalog_entry *c) { tenant_apply_entry(ud, c, NULL); }
-
 /* ---- which tenants there are ---- */
 
 struct tenants {
@@ -34,11 +32,11 @@ static bool add_tenant(void *ud, struct str dir)
 	return true;
 }
 
-/* Of those known, and those that have a directory in the store. */
-static bool list_tenants(struct store *s, struct tenants *l, struct err *e)
+/* Of those known, and those that have a directory there. */
+static bool list_tenants(struct store *s, struct object_store *where, struct tenants *l, struct err *e)
 {
 	*l = (struct tenants){.s = s};
-	if (!object_dirs(s->objects, STR(""), add_tenant, l, e)) return false;
+	if (!object_dirs(where, STR(""), add_tenant, l, e)) return false;
 	l->n = 0;
 	pthread_mutex_lock(&s->mu);
 	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) {
@@ -54,6 +52,7 @@ static bool list_tenants(struct store *s, struct tenants *l, struct err *e)
 struct load {
 	struct tenants l;
 	struct clock *clock;
+	bool mirror; /* from the local copies */
 	_Atomic size_t next, done;
 	_Atomic bool failed;
 	_Atomic int64_t logged;
@@ -74,27 +73,26 @@ static void *load_some(void *ud)
 	for (size_t i; (i = w->next++) < w->l.n && !w->failed;) {
 		struct tenant *t = w->l.v[i];
 		struct err e = ERR_INIT;
-		if (!catalog_read(&t->catalog, apply, t, &e)) {
-			err_wrap(&e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
+		if (!(w->mirror ? tenant_read_mirror : tenant_read)(t, &e)) {
 			pthread_mutex_lock(&w->mu);
 			if (!w->failed) *w->e = e;
 			w->failed = true;
 			pthread_mutex_unlock(&w->mu);
 			break;
 		}
-		catalog_checkpoint(&t->catalog);
+		if (!w->mirror) catalog_checkpoint(&t->catalog);
 		w->done++;
 		tell_progress(w);
 	}
 	return NULL;
 }
 
-bool store_load(struct store *s, struct err *e)
+static bool load_from(struct store *s, bool from_mirror, struct err *e)
 {
 	pthread_t threads[LOADERS];
-	struct load w = {.clock = s->c.clock, .e = e};
+	struct load w = {.clock = s->c.clock, .mirror = from_mirror, .e = e};
 	w.logged = clock_mono(w.clock);
-	if (!list_tenants(s, &w.l, e)) {
+	if (!list_tenants(s, from_mirror ? s->mirror : s->objects, &w.l, e)) {
 		free(w.l.v);
 		return false;
 	}
@@ -104,7 +102,57 @@ bool store_load(struct store *s, struct err *e)
 	for (size_t i = 0; i < n; i++) pthread_join(threads[i], NULL);
 	pthread_mutex_destroy(&w.mu);
 	free(w.l.v);
-	if (w.failed) return false;
+	return !w.failed;
+}
+
+/* ---- objects out of reach ---- */
+
+#define SEEN "seen" /* in the mirror: every catalog has been read once */
+
+static bool is_outage(const struct err *e) { return e->code == ERR_IO || e->code == ERR_TIMEOUT; }
+
+bool store_check(struct store *s, struct err *e)
+{
+	if (!s->c.check) return true;
+	pthread_mutex_lock(&s->checking);
+	s->checked = s->checked || s->c.check(s->c.check_ud, e);
+	bool ok = s->checked;
+	pthread_mutex_unlock(&s->checking);
+	return ok;
+}
+
+static void set_away(struct store *s, bool away)
+{
+	pthread_mutex_lock(&s->mu);
+	s->away = away;
+	pthread_mutex_unlock(&s->mu);
+}
+
+/* A process that has seen the store once starts on what it has seen: what it wrote itself is all there. */
+static bool load_mirror(struct store *s, struct err *e)
+{
+	struct buf mark = {0};
+	struct err none = ERR_INIT;
+	bool seen = s->mirror && is_outage(e) && object_read(s->mirror, STR(SEEN), 1, &mark, &none);
+	buf_free(&mark);
+	if (!seen) return false;
+	log_error("the object store is out of reach: starting on what was seen of it last; queries lack what it holds "
+		  "and what other servers wrote since",
+		  kv_err(e));
+	*e = ERR_INIT;
+	set_away(s, true);
+	return load_from(s, true, e);
+}
+
+bool store_load(struct store *s, struct err *e)
+{
+	if (store_check(s, e) && load_from(s, false, e)) {
+		struct err ignored = ERR_INIT;
+		if (s->mirror && !object_put(s->mirror, STR(SEEN), STR(""), false, &ignored))
+			log_warn("cannot write to the local copy of catalogs", kv_err(&ignored));
+	} else if (!load_mirror(s, e)) {
+		return false;
+	}
 	struct store_totals sum;
 	store_totals(s, &sum);
 	if (sum.segments) {
@@ -117,24 +165,20 @@ bool store_load(struct store *s, struct err *e)
 
 /* ---- every now and then ---- */
 
-static bool refresh_tenant(struct tenant *t, struct err *e)
-{
-	return catalog_poll(&t->catalog, apply, t, e) || err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
-}
-
 bool store_refresh(struct store *s, struct err *e)
 {
-	struct tenants l;
-	bool ok = list_tenants(s, &l, e);
-	for (size_t i = 0; ok && i < l.n; i++) ok = refresh_tenant(l.v[i], e);
+	struct tenants l = {0};
+	bool ok = store_check(s, e) && list_tenants(s, s->objects, &l, e);
+	for (size_t i = 0; ok && i < l.n; i++) ok = tenant_poll(l.v[i], e);
 	free(l.v);
+	set_away(s, !ok);
 	return ok;
 }
 
 bool store_tenant_now(struct store *s, struct str name, struct tenant **t, struct err *e)
 {
 	*t = store_tenant(s, name, s->c.shared);
-	return !s->c.shared || refresh_tenant(*t, e);
+	return !s->c.shared || (store_check(s, e) && tenant_poll(*t, e));
 }
 
 static int64_t refresh(void *ud, struct task *task)
@@ -204,8 +248,8 @@ static void sweep_tenant(struct store *s, struct tenant *t)
 	if (t->catalog.damaged) return; /* an unnamed segment may be all there is of its lines */
 	arena_init(&w.arena, 0);
 	buf_printf(&prefix, "%.*ssegments/", STR_ARG(t->dir));
-	bool ok = object_list(s->objects, buf_view(&prefix), sweep_candidate, &w, &e) &&
-		  (w.n == 0 || catalog_read(&t->catalog, apply, t, &e));
+	bool ok =
+		object_list(s->objects, buf_view(&prefix), sweep_candidate, &w, &e) && (w.n == 0 || tenant_read(t, &e));
 	uint64_t removed = ok && !t->catalog.damaged ? sweep_candidates(&w) : 0;
 	if (!ok) log_warn("cannot look for unnamed segments", kv_err(&e));
 	if (removed)
@@ -219,7 +263,7 @@ void store_sweep(struct store *s)
 {
 	struct tenants l = {0};
 	struct err e = ERR_INIT;
-	if (list_tenants(s, &l, &e)) {
+	if (store_check(s, &e) && list_tenants(s, s->objects, &l, &e)) {
 		for (size_t i = 0; i < l.n; i++) sweep_tenant(s, l.v[i]);
 	} else {
 		log_warn("cannot look for unnamed segments", kv_err(&e));

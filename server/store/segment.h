@@ -186,6 +186,7 @@ struct segment {
 	_Atomic bool unreadable; /* a part is damaged: it is left as it is */
 	_Atomic bool rewrite;    /* it holds enough that is to go */
 	_Atomic int64_t look_at; /* when there may be more that is past its retention */
+	bool pending; /* waits in the outbox: no catalog names it yet. Under the tenant's lock */
 	_Atomic uint64_t purged; /* delete requests up to this number hide nothing in it any more */
 };
 

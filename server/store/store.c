@@ -67,6 +67,7 @@ static struct tenant *tenant_new(struct store *s, struct str name)
 	t->dir = mem_str(buf_view(&dir));
 	catalog_init(&t->catalog,
 		     &(struct catalog_config){.objects = s->objects,
+					      .mirror = s->mirror,
 					      .clock = s->c.clock,
 					      .grace_ns = s->c.orphan_grace_ns,
 					      .shared = s->c.shared},
@@ -89,6 +90,7 @@ static void tenant_free(struct tenant *t)
 	free(t->segments);
 	map_free(&t->known);
 	map_free(&t->by_name);
+	free(t->pending.v);
 	deletes_unref(t->deletes);
 	catalog_fini(&t->catalog);
 	pthread_mutex_destroy(&t->mu);
@@ -155,13 +157,22 @@ void store_set_warning(struct store *s, const char *text)
 void store_warning(struct store *s, char out[256])
 {
 	pthread_mutex_lock(&s->mu);
-	memcpy(out, s->warning, sizeof s->warning);
+	if (s->warning[0] || !s->away)
+		memcpy(out, s->warning, sizeof s->warning);
+	else
+		strcpy(out, "the object store is out of reach: what other servers wrote may be missing");
 	pthread_mutex_unlock(&s->mu);
 }
 
-/* ---- heads ---- */
+bool store_upload(struct store *s, struct err *e) { return !s->outbox || outbox_wait(s->outbox, e); }
 
-bool tenant_covers(struct tenant *t, uint64_t writer, uint64_t seq) { return catalog_covers(&t->catalog, writer, seq); }
+void store_outbox(struct store *s, struct outbox_stats *out)
+{
+	*out = (struct outbox_stats){.error = ERR_INIT};
+	if (s->outbox) outbox_stats(s->outbox, out);
+}
+
+/* ---- heads ---- */
 
 uint64_t tenant_head_streams(struct tenant *t)
 {
@@ -213,165 +224,79 @@ bool tenant_apply(struct tenant *t, struct head *h, const struct record *r, stru
 	return ok;
 }
 
-/* ---- segments ---- */
-
-static struct segment *find_segment(struct tenant *t, struct str short_name)
-{
-	struct buf name = {0};
-	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(short_name));
-	struct segment *s = map_get(&t->by_name, buf_view(&name));
-	buf_free(&name);
-	return s;
-}
-
-static void purge_segment(struct tenant *t, struct str name, uint64_t number)
-{
-	struct segment *s = find_segment(t, name);
-	if (s && s->purged < number) s->purged = number;
-}
-
-static void add_segment(struct tenant *t, const struct catalog_segment *c)
-{
-	if (!catalog_state_has(&t->catalog.state, c->name)) return; /* it was removed before */
-	if (find_segment(t, c->name)) {
-		purge_segment(t, c->name, c->purged);
-		return;
-	}
-	struct buf name = {0};
-	buf_printf(&name, "%.*s%.*s", STR_ARG(t->dir), STR_ARG(c->name));
-	struct segment *s = segment_new(t->st->objects, t->st->cache, buf_view(&name));
-	s->order = c->order;
-	s->size = c->size;
-	s->rows = c->rows;
-	s->bytes = c->bytes;
-	s->streams = c->streams;
-	s->hard = c->hard;
-	s->min_ts = c->min_ts;
-	s->max_ts = c->max_ts;
-	s->purged = c->purged;
-	MEM_GROW(t->segments, t->nsegments, t->cap_segments);
-	size_t at = t->nsegments++;
-	for (; at > 0 && t->segments[at - 1]->order > s->order; at--) t->segments[at] = t->segments[at - 1];
-	t->segments[at] = s;
-	map_put(&t->by_name, str_c(s->name), s);
-	buf_free(&name);
-}
-
-static void remove_segment(struct tenant *t, struct str short_name)
-{
-	struct segment *s = find_segment(t, short_name);
-	if (!s) return;
-	map_del(&t->by_name, str_c(s->name));
-	for (size_t i = 0; i < t->nsegments; i++) {
-		if (t->segments[i] != s) continue;
-		memmove(&t->segments[i], &t->segments[i + 1], (--t->nsegments - i) * sizeof(struct segment *));
-		break;
-	}
-	segment_unref(s);
-}
-
-/* What a checkpoint does not name is not there. */
-static void keep_named(struct tenant *t)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < t->nsegments; i++) {
-		struct segment *s = t->segments[i];
-		if (catalog_state_has(&t->catalog.state, str_from(str_c(s->name), t->dir.n))) {
-			t->segments[n++] = s;
-			continue;
-		}
-		map_del(&t->by_name, str_c(s->name));
-		segment_unref(s);
-	}
-	t->nsegments = n;
-}
-
-static void drop_head(struct tenant *t, struct head *h)
-{
-	for (size_t i = 0; i < t->nheads; i++) {
-		if (t->heads[i] != h) continue;
-		memmove(&t->heads[i], &t->heads[i + 1], (--t->nheads - i) * sizeof(struct head *));
-		head_retire(h, &t->known);
-		return;
-	}
-}
-
-void tenant_apply_entry(struct tenant *t, const struct catalog_entry *c, struct head *flushed)
-{
-	pthread_mutex_lock(&t->mu);
-	if (c->whole) keep_named(t);
-	for (size_t i = 0; i < c->nadded; i++) add_segment(t, &c->added[i]);
-	for (size_t i = 0; i < c->nremoved; i++) remove_segment(t, c->removed[i].name);
-	for (size_t i = 0; i < c->npurged; i++) purge_segment(t, c->purged[i].name, c->purged[i].number);
-	deletes_apply(&t->deletes, c);
-	if (flushed) drop_head(t, flushed);
-	pthread_mutex_unlock(&t->mu);
-	head_unref(flushed);
-}
-
-struct commit {
-	struct tenant *t;
-	const struct catalog_entry *own;
-	struct head *flushed;
-	catalog_still_fn *still;
-	void *ud;
-};
-
-static void commit_apply(void *ud, const struct catalog_entry *c)
-{
-	struct commit *m = ud;
-	tenant_apply_entry(m->t, c, c == m->own ? m->flushed : NULL);
-}
-
-static bool commit_still(void *ud, struct err *e)
-{
-	struct commit *m = ud;
-	return !m->still || m->still(m->ud, e);
-}
-
-bool tenant_append(struct tenant *t, struct catalog_entry *n, struct head *flushed, catalog_still_fn *still, void *ud,
-		   struct err *e)
-{
-	struct commit m = {t, n, flushed, still, ud};
-	return catalog_append(&t->catalog, n, commit_still, commit_apply, &m, e) ||
-	       err_wrap(e, "catalog of tenant \"%.*s\"", STR_ARG(t->name));
-}
-
 /* ---- start ---- */
+
+static bool lock_dir(struct store *s, struct err *e)
+{
+	const char *dir = s->dir;
+	if (!fs_mkdirs(s->c.fs, dir, 0750, e)) return false;
+	s->lock = fs_lock(dir, LOCK_NAME, e);
+	if (s->lock < 0 && e->code == ERR_EXISTS)
+		err_set(e, ERR_EXISTS,
+			"data directory %s is in use by another process (it holds %s/" LOCK_NAME
+			"); stop it or choose another directory",
+			dir, dir);
+	return s->lock >= 0;
+}
+
+/* What stands between us and objects that may be out of reach. */
+static bool open_local(struct store *s, struct err *e)
+{
+	struct buf dir = {0};
+	struct outbox_config c = {.fs = s->c.fs,
+				  .clock = s->c.clock,
+				  .remote = s->objects,
+				  .limit = s->c.outbox_limit,
+				  .grace_ns = s->c.orphan_grace_ns,
+				  .ops = &pending_ops,
+				  .ud = s};
+	fs_path(&dir, s->dir, "catalogs");
+	s->mirror = object_fs_open(s->c.fs, dir.p, false, e);
+	fs_path(&dir, s->dir, "outbox");
+	c.dir = dir.p;
+	s->outbox = s->mirror ? outbox_open(&c, e) : NULL;
+	buf_free(&dir);
+	if (s->outbox) s->segments = outbox_objects(s->outbox);
+	return s->outbox != NULL;
+}
+
+static bool open_objects(struct store *s, struct err *e)
+{
+	struct buf dir = {0};
+	fs_path(&dir, s->dir, "store");
+	if (!s->objects) s->objects = object_fs_open(s->c.fs, dir.p, false, e);
+	buf_free(&dir);
+	s->segments = s->objects;
+	return s->objects && (!s->c.remote || open_local(s, e));
+}
+
+static bool load(struct store *s, struct err *e)
+{
+	if (!store_load(s, e)) return false;
+	if (s->outbox) {
+		store_load_outbox(s);
+		outbox_start(s->outbox);
+	}
+	if (!s->c.remote) store_sweep(s);
+	store_start_refresh(s);
+	return true;
+}
 
 struct store *store_open(const struct store_config *c, struct err *e)
 {
 	struct store *s = mem_zalloc(sizeof *s);
-	struct buf objects = {0};
 	s->c = *c;
 	s->objects = c->objects;
 	s->dir = mem_strdup(c->dir);
 	s->lock = -1;
 	pthread_mutex_init(&s->mu, NULL);
+	pthread_mutex_init(&s->checking, NULL);
 	if (!s->c.cache_bytes) s->c.cache_bytes = 64u << 20;
 	if (!s->c.orphan_grace_ns) s->c.orphan_grace_ns = UNITS_HOUR;
 	if (!s->c.removed_grace_ns) s->c.removed_grace_ns = 10 * UNITS_MIN;
 	s->c.shared |= s->c.remote;
 	s->cache = cache_new(s->c.cache_bytes);
-	bool ok = fs_mkdirs(c->fs, c->dir, 0750, e);
-	if (ok && (s->lock = fs_lock(c->dir, LOCK_NAME, e)) < 0) {
-		ok = false;
-		if (e->code == ERR_EXISTS)
-			err_set(e, ERR_EXISTS,
-				"data directory %s is in use by another process (it holds %s/" LOCK_NAME
-				"); stop it or choose another directory",
-				c->dir, c->dir);
-	}
-	if (ok && !s->objects) {
-		fs_path(&objects, c->dir, "store");
-		s->objects = object_fs_open(c->fs, objects.p, false, e);
-		buf_free(&objects);
-	}
-	if (ok && s->objects && store_load(s, e)) {
-		store_sweep(s);
-		store_start_refresh(s);
-		return s;
-	}
+	if (lock_dir(s, e) && open_objects(s, e) && load(s, e)) return s;
 	store_close(s);
 	return NULL;
 }
@@ -380,13 +305,17 @@ void store_close(struct store *s)
 {
 	if (!s) return;
 	task_stop(s->refresher);
+	if (s->outbox) outbox_stop(s->outbox);
 	for (struct map_slot *m = NULL; (m = map_next(&s->tenants, m));) tenant_free(m->val);
 	map_free(&s->tenants);
 	map_free(&s->feeds);
 	cache_free(s->cache);
+	outbox_free(s->outbox);
+	object_close(s->mirror);
 	object_close(s->objects);
 	if (s->lock >= 0) fs_unlock(s->lock);
 	pthread_mutex_destroy(&s->mu);
+	pthread_mutex_destroy(&s->checking);
 	free(s->dir);
 	free(s);
 }

@@ -24,8 +24,12 @@ struct store_config {
 	struct fs *fs;
 	struct clock *clock;
 	struct object_store *objects; /* freed by the store, also when it cannot be opened; NULL: files in dir/store */
-	bool remote;                  /* objects may be out of reach for a while; implies shared */
-	bool shared;                  /* other processes use the objects too */
+	bool remote;           /* objects may be out of reach for a while (ERR_IO, ERR_TIMEOUT); implies shared */
+	uint64_t outbox_limit; /* remote: bytes that may wait on the disk to be uploaded; 0: no limit */
+	/* remote: may the objects be used? Asked before they are, until it says yes; NULL: they may. */
+	bool (*check)(void *ud, struct err *e);
+	void *check_ud;
+	bool shared;              /* other processes use the objects too */
 	int64_t refresh_ns;       /* shared: how often what others wrote is looked for; 0: by store_refresh() only */
 	size_t cache_bytes;       /* budget of the block cache; 0: 64 MiB */
 	int64_t orphan_grace_ns;  /* objects that no catalog names are removed when older; 0: one hour */
@@ -42,17 +46,23 @@ void store_tenants(struct store *s, bool (*fn)(void *ud, struct str tenant), voi
 
 /* Looks for what other processes wrote: new tenants, new catalog entries. Any thread. */
 bool store_refresh(struct store *s, struct err *e);
-/* The tenant as it is now: where other processes use the store, what they wrote of it is read first. *t NULL: absent. */
+/* The tenant as it is now: where others use the store, what they wrote of it is read first. *t NULL: absent. */
 bool store_tenant_now(struct store *s, struct str name, struct tenant **t, struct err *e);
 /* Removes objects that no catalog names and that are older than the grace times: what a crash between writing a segment
  * and naming it left behind, and segments that compaction replaced or retention dropped. Any thread, but one at a
  * time. What fails is logged and left to the next sweep. */
 void store_sweep(struct store *s);
 
+/* Waits until what is flushed by now is uploaded. False: an attempt failed since the call. */
+bool store_upload(struct store *s, struct err *e);
+
 struct store_totals {
 	uint64_t tenants, segments, segment_bytes, segment_rows, cache_bytes, damaged_entries;
 };
 void store_totals(struct store *s, struct store_totals *out);
+struct outbox_stats;
+/* What waits to be uploaded; zeroes where nothing has to. */
+void store_outbox(struct store *s, struct outbox_stats *out);
 
 /* ---- for ingest ---- */
 

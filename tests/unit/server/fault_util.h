@@ -515,7 +515,10 @@ static inline void power_restore_name(struct power *w, const char *from, const c
 		if (is_dir) {
 			power_restore_dir(w, a.p, b.p, loss, r);
 		} else {
-			if (now && st.st_ino == ino) read_whole(a.p, &bytes);
+			const struct power_file *f = power_file(w, ino, false);
+			char kept[64];
+			snprintf(kept, sizeof kept, "/proc/self/fd/%d", f ? f->kept : -1);
+			read_whole(now && st.st_ino == ino ? a.p : kept, &bytes);
 			power_content(w, ino, &bytes, loss, r);
 			put_file(b.p, buf_view(&bytes));
 		}

@@ -87,6 +87,8 @@ struct place {
 					struct object_store *files); /* what is used in their place; or NULL */
 	void *objects_ud;
 	const char *shared; /* directory of objects that other places use too; or NULL */
+	bool remote; /* as if they were far away */
+	uint64_t outbox_limit;
 };
 
 /* The kernel's, without waiting for the disk: what these tests call a crash does not lose what was not synced. */
@@ -125,6 +127,8 @@ static inline bool place_try_open(struct place *p, struct err *e)
 				  .fs = p->fs,
 				  .clock = &p->clock.base,
 				  .cache_bytes = 8u << 20,
+				  .remote = p->remote,
+				  .outbox_limit = p->outbox_limit,
 				  .delete_lang = &delete_filter_lang};
 	p->c.fs = p->fs;
 	if (p->shared) {

@@ -65,13 +65,19 @@ static void end(struct life *w)
 	for (int i = 0; i < 2; i++) ledger_free(w->v[i]);
 }
 
-static bool takes_turn(size_t way, size_t ways, long at)
+static bool every_way(void)
 {
 	const char *all = getenv("LARCH_FAULTS");
-	return (size_t)at % ways == way || (all && strcmp(all, "all") == 0);
+	return all && strcmp(all, "all") == 0;
 }
 
-static void a_failing_file_operation_loses_nothing(void **state)
+static bool takes_turn(size_t way, size_t ways, long at) { return (size_t)at % ways == way || every_way(); }
+
+/* With an outbox there are more calls, and other threads make them: every third is tried, from another one on each
+ * time. */
+static long stride(bool remote) { return remote && !every_way() ? 3 : 1; }
+
+static void fail_file_operations(bool remote)
 {
 	static const struct {
 		unsigned ops;
@@ -86,17 +92,17 @@ static void a_failing_file_operation_loses_nothing(void **state)
 		     {FS_OP_MKDIR | FS_OP_UNLINK, EACCES, false},
 		     {FS_OP_READ, EIO, false},
 		     {FS_OP_ALL & ~(FS_OP_OPEN | FS_OP_READ), EIO, true}};
-	(void)state;
 	for (size_t k = 0; k < COUNT(kinds); k++) {
 		bool reached = true;
-		long at = 1;
-		for (; reached; at++) {
+		long at = 1 + (long)k % stride(remote);
+		for (; reached; at += stride(remote)) {
 			struct place p;
 			struct ledger a, b;
 			struct life w;
 			struct fs_fault f;
 			if (k < 2 && !takes_turn(k, 2, at)) continue;
 			place_init(&p);
+			p.remote = remote;
 			begin(&w, &p, &a, &b);
 			fs_fault_init(&f, quick_fs());
 			f.ops = kinds[k].ops;
@@ -116,9 +122,8 @@ static void a_failing_file_operation_loses_nothing(void **state)
 
 static struct object_store *fail_objects(void *ud, struct object_store *files) { return object_fault_new(files, ud); }
 
-static void a_failing_object_operation_loses_nothing(void **state)
+static void fail_object_operations(bool remote)
 {
-	(void)state;
 	for (int kind = 0; kind < OBJECT_FAULTS; kind++) {
 		bool reached = true;
 		long at = 1;
@@ -129,6 +134,7 @@ static void a_failing_object_operation_loses_nothing(void **state)
 			struct object_faults f;
 			if (kind <= OBJECT_TIMES_OUT && !takes_turn((size_t)kind, 2, at)) continue;
 			place_init(&p);
+			p.remote = remote;
 			begin(&w, &p, &a, &b);
 			object_faults_init(&f, NULL);
 			object_faults_arm(&f, (enum object_fault_kind)kind, at);
@@ -145,7 +151,7 @@ static void a_failing_object_operation_loses_nothing(void **state)
 	}
 }
 
-static bool cut_power(long at, enum power_loss loss)
+static bool cut_power(bool remote, long at, enum power_loss loss)
 {
 	struct place p, left;
 	struct ledger a, b;
@@ -153,12 +159,14 @@ static bool cut_power(long at, enum power_loss loss)
 	struct power power;
 	power_init(&power);
 	place_init(&p);
+	p.remote = remote;
 	p.fs = &power.base;
 	begin(&w, &p, &a, &b);
 	trigger_arm(&power.t, at);
 	live(&w);
 	bool reached = power.t.seen >= at;
 	place_init(&left);
+	left.remote = remote;
 	power_restore(&power, p.dir, left.dir, loss, (uint64_t)at);
 	place_fini(&p);
 	w.p = &left;
@@ -167,18 +175,44 @@ static bool cut_power(long at, enum power_loss loss)
 	return reached;
 }
 
-static void a_power_cut_at_any_call_loses_nothing(void **state)
+static void cut_power_everywhere(bool remote)
 {
 	bool reached = true;
 	long at = 1;
-	(void)state;
-	for (; reached; at++) {
+	for (; reached; at += remote && !every_way() ? 2 : 1) { /* no multiple of how many ways there are */
 		for (int loss = 0; loss < POWER_LOSSES; loss++) {
-			if (takes_turn((size_t)loss, POWER_LOSSES, at)) reached = cut_power(at, (enum power_loss)loss);
+			if (takes_turn((size_t)loss, POWER_LOSSES, at)) reached = cut_power(remote, at, (enum power_loss)loss);
 		}
 	}
 	print_message("%ld calls\n", at - 2);
 	assert_true(at > 20);
+}
+
+static void a_failing_file_operation_loses_nothing(void **state)
+{
+	(void)state;
+	fail_file_operations(false);
+}
+
+static void a_failing_object_operation_loses_nothing(void **state)
+{
+	(void)state;
+	fail_object_operations(false);
+}
+
+static void a_power_cut_at_any_call_loses_nothing(void **state)
+{
+	(void)state;
+	cut_power_everywhere(false);
+}
+
+/* The same with the objects far away: what is flushed goes through the outbox. */
+static void nor_does_any_of_them_with_an_outbox(void **state)
+{
+	(void)state;
+	fail_file_operations(true);
+	fail_object_operations(true);
+	cut_power_everywhere(true);
 }
 
 int main(void)
@@ -187,6 +221,7 @@ int main(void)
 		cmocka_unit_test(a_failing_file_operation_loses_nothing),
 		cmocka_unit_test(a_failing_object_operation_loses_nothing),
 		cmocka_unit_test(a_power_cut_at_any_call_loses_nothing),
+		cmocka_unit_test(nor_does_any_of_them_with_an_outbox),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
