@@ -30,8 +30,8 @@ struct object_s3_config {
 
 /* Strings are borrowed. Does not talk to the server. */
 struct object_store *object_s3_open(const struct object_s3_config *c, struct err *e);
-/* Is the bucket there, may we write, read and delete, and does it know put-if-absent? Also gives up uploads that were
- * begun more than a day ago. */
+/* Is the bucket there, may we write, read and delete, and does it know put-if-absent? Before it has said yes nothing
+ * may be put. ERR_INVALID: this bucket will not do. Also gives up uploads that were begun more than a day ago. */
 bool object_s3_check(struct object_store *s, struct err *e);
 
 #endif

@@ -14,7 +14,7 @@ struct object_s3 {
 	char *spool_dir;
 	char *headers[OBJECT_S3_HEADERS]; /* of every object that is put */
 	size_t nheaders;
-	bool conditional; /* the bucket knows put-if-absent; set by object_s3_check() before others use the store */
+	_Atomic bool conditional; /* the bucket knows put-if-absent, as far as object_s3_check() has found out */
 	_Atomic uint64_t uploads;
 };
 

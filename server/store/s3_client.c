@@ -49,7 +49,7 @@ static const struct code {
 	{"PermanentRedirect", FINAL, ERR_IO, "the bucket is in another region; set region and endpoint"},
 	{"TemporaryRedirect", FINAL, ERR_IO, "the bucket is in another region; set region and endpoint"},
 	{"IllegalLocationConstraintException", FINAL, ERR_IO, "the bucket is in another region; set region"},
-	{"QuotaExceeded", FINAL, ERR_NO_SPACE, "the bucket's quota is used up"},
+	{"QuotaExceeded", FINAL, ERR_IO, "the bucket's quota is used up"},
 	{"ExpiredToken", RENEW, ERR_IO, "the session_token has expired"},
 	{"InvalidToken", RENEW, ERR_IO, "the session_token is not valid"},
 	{"SlowDown", AGAIN, ERR_IO, NULL},

@@ -69,7 +69,7 @@ struct s3_client;
 struct s3_client *s3_client_new(const struct s3_config *c);
 void s3_client_free(struct s3_client *c);
 /* True: 2xx, and accepted. Else e has ERR_NOT_FOUND (no such object), ERR_EXISTS (a condition does not hold),
- * ERR_TOO_LARGE (of the answer), ERR_NO_SPACE (quota), ERR_TIMEOUT or ERR_IO. Free res->http.body either way. */
+ * ERR_TOO_LARGE (of the answer), ERR_TIMEOUT or ERR_IO. Free res->http.body either way. */
 bool s3_do(struct s3_client *c, const struct s3_request *r, struct s3_response *res, struct err *e);
 /* The prefix and the key. */
 void s3_full_key(const struct s3_client *c, struct str key, struct buf *out);

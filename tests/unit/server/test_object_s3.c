@@ -305,7 +305,7 @@ static void errors_say_what_to_do(void **state)
 		{403, "RequestTimeTooSkewed", "clock", ERR_IO},
 		{404, "NoSuchBucket", "create the bucket", ERR_IO},
 		{301, "PermanentRedirect", "set region: eu-far-1", ERR_IO},
-		{403, "QuotaExceeded", "quota", ERR_NO_SPACE},
+		{403, "QuotaExceeded", "quota", ERR_IO},
 		{404, "NoSuchKey", "as told", ERR_NOT_FOUND},
 		{404, "", "HTTP 404", ERR_IO}, /* of something that is no S3: the object may well be there */
 		{200, NULL, "", ERR_IO},
