@@ -153,6 +153,9 @@ typedef void httpd_upgraded(void *ud, struct httpd_conn *c);
 void httpd_upgrade(struct httpd_req *r, const char *protocol, httpd_upgraded *fn, void *ud);
 int httpd_conn_fd(const struct httpd_conn *c);           /* non-blocking */
 struct str httpd_conn_early(const struct httpd_conn *c); /* what came right behind the request; borrowed */
+/* Nothing more is going to be written: the peer sees the end, and what it sends can still be read. False: that is not
+ * possible here (TLS), only closing is. */
+bool httpd_conn_end(struct httpd_conn *c);
 void httpd_conn_close(struct httpd_conn *c);             /* any thread, once; frees */
 
 #endif

@@ -267,6 +267,13 @@ void httpd_upgrade(struct httpd_req *r, const char *protocol, httpd_upgraded *fn
 int httpd_conn_fd(const struct httpd_conn *c) { return c->fd; }
 struct str httpd_conn_early(const struct httpd_conn *c) { return str_of(c->early, c->n_early); }
 
+bool httpd_conn_end(struct httpd_conn *c)
+{
+	if (c->h->tls) return false; /* fd is one end of a pair, and the library does not pass its shutdown on */
+	shutdown(c->fd, SHUT_WR);
+	return true;
+}
+
 void httpd_conn_close(struct httpd_conn *c)
 {
 	struct httpd *h = c->h;

@@ -34,7 +34,7 @@ struct config {
 		struct { bool enabled; struct str dir; bool flush_on_shutdown; double disk_full_threshold; } wal;
 	} ingester;
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
-	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent; } querier;
+	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent, tail_max_duration; } querier;
 	struct { int64_t max_outstanding; } frontend;
 	struct { int64_t compaction_interval, apply_retention_interval, delete_request_cancel_period, delete_max_interval; } compactor;
 	struct storage storage; /* of common, storage_config and schema_config */

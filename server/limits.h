@@ -42,6 +42,7 @@ struct limits {
 	int64_t max_query_length, max_query_lookback, max_query_range;
 	int64_t max_query_series, max_entries_limit_per_query, max_streams_matchers_per_query;
 	int64_t query_timeout, split_queries_by_interval;
+	int64_t max_concurrent_tail_requests;
 	uint64_t max_query_bytes_read;
 	struct conf_strs required_labels;
 	int64_t minimum_labels_number;

@@ -8,6 +8,7 @@
 #include "server/http/api_push.h"
 #include "server/http/api_status.h"
 #include "server/http/queries.h"
+#include "server/http/tails.h"
 #include "server/ingest/ingest.h"
 #include "server/metrics.h"
 #include "server/objects.h"
@@ -33,6 +34,7 @@ struct server {
 	struct exec_engine *engine;
 	struct distributor *distributor;
 	struct queries *queries;
+	struct tails *tails;
 	struct httpd *httpd;
 	struct httpd_route *routes;
 	struct api_push push;
@@ -153,7 +155,7 @@ static void answered(void *ctx, const char *route, const char *method, int statu
 	struct server *s = ctx;
 	char code[16];
 	snprintf(code, sizeof code, "%d", status);
-	struct str values[] = {str_c(method), str_c(route), str_c(code), STR("false")};
+	struct str values[] = {str_c(method), str_c(route), str_c(code), status == 101 ? STR("true") : STR("false")};
 	metrics_observe(metrics_get(s->metrics, METRIC_REQUEST_SECONDS, values), (double)ns / 1e9);
 }
 
@@ -230,7 +232,7 @@ static bool start_http(struct server *s, struct err *e)
 		.store = s->store, .maintain = s->maintain, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
-		.queries = s->queries, .auth = s->auth, .metrics = s->metrics,
+		.queries = s->queries, .tails = s->tails, .auth = s->auth, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
@@ -267,7 +269,8 @@ static bool start_access(struct server *s, struct err *e)
 		log_warn("secrets of users travel in clear: set server.http_tls_config, or keep them on this machine");
 	s->queries = queries_new(&(struct queries_config){
 		.threads = (unsigned)c->querier.max_concurrent, .max_waiting = (size_t)c->frontend.max_outstanding, .clock = &clock_real, .metrics = s->metrics}, e);
-	return s->queries;
+	s->tails = tails_new(&(struct tails_config){.memory = exec_budget(s->engine), .metrics = s->metrics, .max_duration_ns = c->querier.tail_max_duration}, e);
+	return s->queries && s->tails;
 }
 
 struct server *server_start(const struct config *c, struct err *e)
@@ -326,8 +329,10 @@ void server_stop(struct server *s)
 	if (!s) return;
 	s->status.stopping = true;
 	if (s->maintain) maintain_give_up(s->maintain);
+	tails_stop(s->tails);
 	if (s->httpd) httpd_stop(s->httpd, s->config->server.graceful_shutdown_timeout);
 	queries_free(s->queries);
+	tails_free(s->tails);
 	maintain_stop(s->maintain);
 	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
 	if (s->store && s->config->ingester.wal.flush_on_shutdown) upload_rest(s->store);

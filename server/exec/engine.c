@@ -58,7 +58,8 @@ bool query_too_large(struct query *q, struct err *e)
 static bool is_greediest(struct query *q)
 {
 	size_t mine = atomic_load_explicit(&q->memory, memory_order_relaxed);
-	return mine >= q->shared->bytes.limit / atomic_load_explicit(&q->shared->queries, memory_order_relaxed);
+	unsigned n = atomic_load_explicit(&q->shared->queries, memory_order_relaxed);
+	return mine >= q->shared->bytes.limit / (n ? n : 1); /* none: q is a tail */
 }
 
 bool query_check(struct query *q, struct err *e)

@@ -83,6 +83,8 @@ bool exec_tail_next(struct exec_tail *t, void (*row)(void *ud, struct kept *k), 
 
 uint64_t exec_tail_lost(struct exec_tail *t) { return follow_lost(t->follow); }
 
+size_t exec_tail_streams(const struct exec_tail *t) { return follow_streams(t->follow); }
+
 void exec_tail_close(struct exec_tail *t)
 {
 	if (!t) return;

@@ -13,7 +13,7 @@
 
 struct exec_tail;
 
-#define EXEC_TAIL_BYTES ((size_t)2 << 20)
+#define EXEC_TAIL_BYTES ((size_t)512 << 10)
 
 /* source: the tenant; its snap is set to what was there before, for the caller to read and free. Of q the range and the
  * limit are only checked, sources and cancel not looked at; nothing is borrowed. */
@@ -23,6 +23,7 @@ struct exec_tail *exec_tail_open(struct exec_engine *en, struct store *st, const
  * error. */
 bool exec_tail_next(struct exec_tail *t, void (*row)(void *ud, struct kept *k), void *ud, struct err *e);
 uint64_t exec_tail_lost(struct exec_tail *t); /* entries that came too fast, of any stream, since the last call */
+size_t exec_tail_streams(const struct exec_tail *t); /* of which something has come */
 void exec_tail_close(struct exec_tail *t);    /* NULL is nothing */
 
 #endif

@@ -142,6 +142,8 @@ static bool to_int(const char *fn, struct str s, int64_t *out, struct err *e)
 	return str_to_i64(digits, out) || bad_int(fn, s, e);
 }
 
+bool api_int(struct str text, int64_t *out, struct err *e) { return to_int("Atoi", text, out, e); }
+
 static bool float_seconds(double s, double grain, int64_t *ns)
 {
 	double whole, frac = modf(s, &whole);

@@ -21,6 +21,7 @@ struct maintain;
 struct store;
 struct metrics;
 struct queries;
+struct tails;
 struct api_push;   /* what the push side needs beyond the rest: its own business */
 struct api_status; /* the same for the status endpoints */
 
@@ -35,6 +36,7 @@ struct api {
 	bool logql_extensions; /* larch.logql_extensions */
 	struct auth *auth; /* NULL: everybody may do everything */
 	struct queries *queries; /* NULL in tests: nothing waits */
+	struct tails *tails;
 	struct metrics *metrics;
 	struct overrides *overrides; /* each tenant's limits */
 	int64_t delete_cancel_period, delete_max_interval; /* ns; compactor.delete_… */
@@ -74,6 +76,7 @@ extern const struct api_table api_patterns_table; /* patterns */
 extern const struct api_table api_legacy_table; /* /api/prom/query, label, series */
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
+extern const struct api_table api_tail_table;   /* tail, api/prom/tail */
 extern const struct api_table api_queries_table; /* larch/v1/queries */
 extern const struct api_table api_delete_table; /* delete, cache/generation_numbers */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
@@ -103,6 +106,8 @@ bool api_tenants_parse(const struct api *a, struct str header, struct arena *ar,
 
 /* ---- parameters; times are ns since the epoch, spans ns ---- */
 
+/* A whole number. Text errors are Go's. */
+bool api_int(struct str text, int64_t *out, struct err *e);
 /* "" gives def. Text errors are Go's: `strconv.ParseInt: parsing "x": invalid syntax`. */
 bool api_time(struct str text, int64_t def, int64_t *out, struct err *e);
 /* Float seconds or a Prometheus duration. */

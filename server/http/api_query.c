@@ -136,7 +136,7 @@ bool api_each_stream(struct api_read *a, const struct api_selectors *s,
 
 /* ---- /loki/api/v1/query, query_range ---- */
 
-static bool wants_categories(const struct httpd_req *r)
+bool api_wants_categories(const struct httpd_req *r)
 {
 	struct str rest = httpd_header(r, "X-Loki-Response-Encoding-Flags"), flag;
 	if (!rest.p) return false;
@@ -210,7 +210,7 @@ static void query_with(struct httpd_req *r, void *ctx, bool (*params)(struct api
 	struct api_read a;
 	if (!api_read_open(&a, r, ctx)) return;
 	struct exec_query q = api_query_base(&a, api_arg(r, "query"));
-	q.categorize = wants_categories(r);
+	q.categorize = api_wants_categories(r);
 	if (params(&a, &q))
 		run(&a, &q);
 	else

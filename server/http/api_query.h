@@ -36,6 +36,11 @@ void api_selectors_free(struct api_selectors *s);
 bool api_each_stream(struct api_read *a, const struct api_selectors *s,
 		     bool (*fn)(void *ud, const struct exec_source *src, const struct reader_stream *st), void *ud);
 
+/* Does X-Loki-Response-Encoding-Flags ask for categorize-labels? */
+bool api_wants_categories(const struct httpd_req *r);
+/* The query of a legacy endpoint, whose `regexp` is one more line filter. In the arena, or borrowed from the request. */
+struct str api_legacy_query(struct arena *a, const struct httpd_req *r);
+
 /* Runs a query with the request's range and limits. */
 struct exec_query api_query_base(struct api_read *a, struct str text);
 

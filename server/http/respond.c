@@ -236,6 +236,15 @@ void respond_query(struct buf *b, const struct exec_result *r, bool categorize)
 	buf_c(b, log ? "}\n" : "}");
 }
 
+static void legacy_entry(struct buf *b, const struct exec_entry *x)
+{
+	buf_c(b, "{\"ts\":\"");
+	units_rfc3339nano_print(b, x->ts);
+	buf_c(b, "\",\"line\":");
+	json_quote(b, x->line, true);
+	buf_ch(b, '}');
+}
+
 void respond_legacy(struct buf *b, const struct exec_result *r)
 {
 	struct buf text = {0};
@@ -248,11 +257,8 @@ void respond_legacy(struct buf *b, const struct exec_result *r)
 		json_quote(b, buf_view(&text), true);
 		buf_c(b, ",\"entries\":[");
 		for (size_t k = 0; k < s->n; k++) {
-			buf_c(b, k ? ",{\"ts\":\"" : "{\"ts\":\"");
-			units_rfc3339nano_print(b, s->v[k].ts);
-			buf_c(b, "\",\"line\":");
-			json_quote(b, s->v[k].line, true);
-			buf_ch(b, '}');
+			if (k) buf_ch(b, ',');
+			legacy_entry(b, &s->v[k]);
 		}
 		buf_c(b, "]}");
 	}
@@ -260,4 +266,67 @@ void respond_legacy(struct buf *b, const struct exec_result *r)
 	respond_stats(b, &r->stats);
 	buf_c(b, "}\n");
 	buf_free(&text);
+}
+
+/* ---- frames of tails ---- */
+
+static void legacy_labels(struct buf *b, const struct labels *l)
+{
+	struct buf text = {0};
+	labels_print(&text, l);
+	json_quote(b, buf_view(&text), true);
+	buf_free(&text);
+}
+
+static void tail_rows(struct buf *b, const struct respond_tail *t)
+{
+	buf_c(b, "{\"streams\":[");
+	for (size_t i = 0; i < t->n; i++) {
+		const struct respond_row *r = &t->rows[i];
+		if (i) buf_ch(b, ',');
+		if (t->legacy) {
+			buf_c(b, "{\"labels\":");
+			legacy_labels(b, r->labels);
+			buf_c(b, ",\"entries\":[");
+			legacy_entry(b, &r->entry);
+		} else {
+			buf_c(b, "{\"stream\":");
+			respond_labels(b, r->labels);
+			buf_c(b, ",\"values\":[");
+			entry(b, &r->entry, t->categorize);
+		}
+		buf_c(b, "]}");
+	}
+	buf_ch(b, ']');
+}
+
+static void tail_dropped(struct buf *b, const struct respond_tail *t)
+{
+	buf_c(b, ",\"dropped_entries\":[");
+	for (size_t i = 0; i < t->n_dropped; i++) {
+		const struct respond_dropped *d = &t->dropped[i];
+		buf_c(b, i ? ",{\"timestamp\":\"" : "{\"timestamp\":\"");
+		if (t->legacy)
+			units_rfc3339nano_print(b, d->ts);
+		else
+			buf_i64(b, d->ts);
+		buf_c(b, "\",\"labels\":");
+		if (t->legacy)
+			legacy_labels(b, &d->labels);
+		else
+			respond_labels(b, &d->labels);
+		buf_ch(b, '}');
+	}
+	buf_ch(b, ']');
+}
+
+void respond_tail(struct buf *b, const struct respond_tail *t)
+{
+	tail_rows(b, t);
+	if (t->n_dropped)
+		tail_dropped(b, t);
+	else if (t->legacy)
+		buf_c(b, ",\"dropped_entries\":null");
+	if (t->categorize && !t->legacy) buf_c(b, ",\"encodingFlags\":[\"categorize-labels\"]");
+	buf_ch(b, '}');
 }

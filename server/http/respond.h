@@ -11,6 +11,27 @@
 void respond_query(struct buf *b, const struct exec_result *r, bool categorize);
 /* /api/prom/query: {"streams":[…],"stats":{…}}. */
 void respond_legacy(struct buf *b, const struct exec_result *r);
+
+struct respond_row {
+	const struct labels *labels;
+	struct exec_entry entry;
+	size_t place; /* its maker's */
+};
+
+struct respond_dropped {
+	int64_t ts;
+	struct labels labels;
+};
+
+struct respond_tail {
+	const struct respond_row *rows;
+	size_t n;
+	const struct respond_dropped *dropped;
+	size_t n_dropped;
+	bool categorize, legacy;
+};
+/* A frame of a tail: each row a stream of its own; legacy: the form of /api/prom/tail. */
+void respond_tail(struct buf *b, const struct respond_tail *t);
 /* {"a":"b",…} */
 void respond_labels(struct buf *b, const struct labels *l);
 /* Seconds with up to three decimals. */

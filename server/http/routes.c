@@ -13,6 +13,7 @@ static const struct api_table *const tables[] = {
 	&api_rules_table,
 	&api_limits_table,
 	&api_queries_table,
+	&api_tail_table,
 	&api_delete_table,
 	&api_store_table,
 	&api_status_table,

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-#define FEED_BYTES   ((size_t)8 << 20) /* unread, per tenant */
-#define STREAM_BYTES ((size_t)1 << 20) /* of streams that a follower remembers; then it starts anew */
-#define RECENT       4096              /* entries back to which one that comes again is known, at least */
+#define FEED_BYTES   ((size_t)8 << 20)   /* unread, per tenant */
+#define STREAM_BYTES ((size_t)256 << 10) /* of streams that a follower remembers; then it starts anew */
+#define RECENT       4096                /* entries back to which one that comes again is known, at least */
 
 struct feed_node {
 	struct feed_node *next;
@@ -45,6 +45,7 @@ struct follow {
 	/* the reader's own */
 	struct arena keep; /* streams */
 	struct map streams;
+	size_t wanted; /* of them */
 	bool forgot;
 	struct feed_node *node; /* being read … */
 	struct mask *mask;      /* what delete requests hide of it */
@@ -219,6 +220,8 @@ uint64_t follow_lost(struct follow *x)
 	return n;
 }
 
+size_t follow_streams(const struct follow *x) { return x->wanted; }
+
 /* ---- reading ---- */
 
 static void leave_stream(struct follow *x)
@@ -278,6 +281,7 @@ static struct follow_stream *stream_of(struct follow *x, struct str key)
 	s = ARENA_NEW(&x->keep, struct follow_stream);
 	*s = (struct follow_stream){{l, labels_hash(&l)}, matches(&x->o, &l)};
 	map_put(&x->streams, key, s);
+	x->wanted += s->wanted;
 	return s;
 }
 
@@ -364,6 +368,7 @@ static void forget_streams(struct follow *x)
 {
 	map_free(&x->streams);
 	arena_reset(&x->keep);
+	x->wanted = 0;
 	x->forgot = true;
 }
 

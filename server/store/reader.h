@@ -122,6 +122,7 @@ struct follow_batch {
 struct follow *follow_open(struct store *s, const struct follow_opts *o, struct snapshot **snap);
 bool follow_next(struct follow *f, struct follow_batch *out); /* false: nothing now */
 uint64_t follow_lost(struct follow *f);                       /* entries, of any stream, since the last call */
+size_t follow_streams(const struct follow *f);                /* that match and of which something came */
 void follow_close(struct follow *f);                          /* NULL is nothing */
 
 #endif

@@ -18,7 +18,7 @@ static int setup(void **state)
 {
 	struct fixture *f = mem_zalloc(sizeof *f);
 	fake_init(&f->store);
-	f->engine = exec_engine_new(&(struct exec_config){0, &clock_real, (size_t)8 << 20});
+	f->engine = exec_engine_new(&(struct exec_config){0, &clock_real, 4 * EXEC_TAIL_BYTES});
 	f->limits = (struct limits){.max_entries_limit_per_query = 5000, .max_streams_matchers_per_query = 5};
 	fake_add(&f->store, "t", "{app=\"web\"}", 1, STR("before"), "{}");
 	*state = f;

@@ -330,7 +330,7 @@ static void streams_are_forgotten(void **state)
 		}
 	}
 	assert_int_equal(rows, STREAMS * ROUNDS);
-	assert_in_range(forgot, 1, 20);
+	assert_in_range(forgot, 1, 40);
 	follow_close(f);
 	snapshot_free(snap);
 	place_fini(&p);
