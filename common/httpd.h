@@ -125,12 +125,9 @@ struct httpd_stream_config {
 	int status;
 	const char *ctype;
 	size_t window; /* bytes that may be buffered; one write may go beyond it */
-	/* Half of the window is free again after it was full, or the peer is gone, or the server stops: `wake` is
-	 * called on any thread with the stream locked, and may only wake somebody up; `work` runs on a worker, once at
-	 * first and never twice at a time, and may do the writing. Either may be NULL. Neither is called after the end.
-	 */
+	/* Half of the window is free again after it was full, or the peer is gone, or the server stops. On any thread, with
+	 * the stream locked: it may only wake somebody up. Not called after the end. */
 	void (*wake)(void *ud);
-	void (*work)(void *ud, struct httpd_stream *s);
 	void *ud;
 };
 

@@ -13,10 +13,9 @@
 #define BLOCK ((size_t)32 << 10) /* what the library sends at once */
 
 struct httpd_stream {
-	struct httpd_job job; /* first: runs c.work */
 	struct httpd *h;
 	struct httpd_stream_config c;
-	_Atomic unsigned refs; /* the writer's, the request's, and that of a job under way */
+	_Atomic unsigned refs; /* the writer's and the request's */
 
 	pthread_mutex_t lock;
 	struct MHD_Connection *conn; /* NULL: the request is over */
@@ -26,7 +25,6 @@ struct httpd_stream {
 	bool asleep; /* the connection is suspended until there is something to send */
 	bool full;   /* the writer waits for room */
 	bool broken, ended, whole;
-	bool working, again; /* the job is queued or runs; it is to run once more */
 };
 
 void httpd_stream_unref(struct httpd_stream *s)
@@ -45,32 +43,9 @@ static void wake_connection(struct httpd_stream *s)
 	s->asleep = false;
 }
 
-static void start_work(struct httpd_stream *s)
-{
-	s->again = s->working;
-	if (s->working) return;
-	s->working = true;
-	atomic_fetch_add(&s->refs, 1);
-	if (!queue_push(s->h->todo, &s->job)) atomic_fetch_sub(&s->refs, 1);
-}
-
 static void wake_writer(struct httpd_stream *s)
 {
-	if (s->ended) return;
-	if (s->c.wake) s->c.wake(s->c.ud);
-	if (s->c.work) start_work(s);
-}
-
-static void work(struct httpd_job *j)
-{
-	struct httpd_stream *s = (struct httpd_stream *)j;
-
-	s->c.work(s->c.ud, s);
-	pthread_mutex_lock(&s->lock);
-	s->working = false;
-	if (s->again && !s->ended) start_work(s);
-	pthread_mutex_unlock(&s->lock);
-	httpd_stream_unref(s);
+	if (!s->ended) s->c.wake(s->c.ud);
 }
 
 /* The library's thread: what is to be sent next. */
@@ -141,7 +116,7 @@ struct httpd_stream *httpd_stream(struct httpd_req *r, const struct httpd_stream
 	struct httpd_stream *s = mem_zalloc(sizeof *s);
 	struct httpd *h = r->h;
 
-	*s = (struct httpd_stream){.job.fn = work, .h = h, .c = *c, .refs = 2, .conn = r->conn, .fd = r->peer->fd};
+	*s = (struct httpd_stream){.h = h, .c = *c, .refs = 2, .conn = r->conn, .fd = r->peer->fd};
 	pthread_mutex_init(&s->lock, NULL);
 	r->status = c->status;
 	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_next, s, NULL);
@@ -155,11 +130,6 @@ struct httpd_stream *httpd_stream(struct httpd_req *r, const struct httpd_stream
 	h->streams++;
 	s->broken = r->peer->hung_up || h->refusing;
 	pthread_mutex_unlock(&h->lock);
-	if (c->work) {
-		pthread_mutex_lock(&s->lock);
-		start_work(s);
-		pthread_mutex_unlock(&s->lock);
-	}
 	httpd_hand_back(r);
 	return s;
 }

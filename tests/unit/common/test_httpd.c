@@ -126,46 +126,55 @@ static void on_large(struct httpd_req *r, void *ctx)
 #define FLOOD ((size_t)20 << 20)
 
 struct flood {
+	struct httpd_stream *s;
 	size_t left, most_room;
-	bool cut; /* end before all is written */
+	bool cut; /* in the middle */
+	_Atomic int woken;
 };
 
-/* As much as there is room for, again and again. */
-static void on_flood_work(void *ud, struct httpd_stream *s)
+static void on_flood_wake(void *ud) { atomic_fetch_add(&((struct flood *)ud)->woken, 1); }
+
+/* As much as there is room for, whenever there is. */
+static void *flood(void *ud)
 {
 	struct flood *f = ud;
-	size_t end = f->cut ? FLOOD / 2 : 0; /* what is left at the end */
-	ssize_t room;
 	struct buf b = {0};
+	ssize_t room = 0;
+	size_t end = f->cut ? FLOOD / 2 : 0;
 
-	while ((room = httpd_stream_room(s)) > 0 && f->left > end) {
+	for (int seen = 0; f->left > end && (room = httpd_stream_room(f->s)) >= 0;) {
 		size_t n = (size_t)room < f->left ? (size_t)room : f->left;
 
 		if (n > f->most_room) f->most_room = n;
 		buf_clear(&b);
 		for (size_t i = 0; i < n; i++) buf_ch(&b, (char)((FLOOD - f->left + i) % 251));
 		f->left -= n;
-		httpd_stream_write(s, buf_view(&b));
+		httpd_stream_write(f->s, buf_view(&b));
+		while (room == 0 && atomic_load(&f->woken) == seen) usleep(100);
+		seen = atomic_load(&f->woken);
 	}
 	buf_free(&b);
-	if (room >= 0 && f->left > end) return;
 	if (room < 0) atomic_fetch_add(&t.cancelled, 1);
 	assert_true(f->most_room <= 100000);
-	httpd_stream_end(s, !f->cut);
+	httpd_stream_end(f->s, !f->cut);
 	free(f);
 	atomic_fetch_add(&t.entered, 1);
+	return NULL;
 }
 
 static void on_flood(struct httpd_req *r, void *ctx)
 {
 	struct flood *f = malloc(sizeof *f);
+	pthread_t th;
 
 	(void)ctx;
 	*f = (struct flood){.left = FLOOD, .cut = httpd_arg(r, "cut").p};
 	httpd_header_add(r, "X-Extra", "yes");
-	httpd_stream(r,
-		     &(struct httpd_stream_config){
-			     .status = 200, .ctype = "text/plain", .window = 100000, .work = on_flood_work, .ud = f});
+	f->s = httpd_stream(
+		r, &(struct httpd_stream_config){
+			   .status = 200, .ctype = "text/plain", .window = 100000, .wake = on_flood_wake, .ud = f});
+	pthread_create(&th, NULL, flood, f);
+	pthread_detach(th);
 }
 
 static void on_drip_wake(void *ud) { atomic_fetch_add((_Atomic int *)ud, 1); }
@@ -826,8 +835,7 @@ static void slow_peers_are_cut_off(void **state)
 		int fd = dial(httpd_port(h));
 
 		put_c(fd, starts[i]);
-		while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 100) == 0)
-			send(fd, "x", 1, MSG_NOSIGNAL);
+		while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 100) == 0) send(fd, "x", 1, MSG_NOSIGNAL);
 		close(fd);
 	}
 	httpd_stop(h, DEADLINE);
@@ -1046,7 +1054,7 @@ static void stop_breaks_answers_in_pieces(void **state)
 	assert_int_equal(read(flood, &c, 1), 1);
 	assert_int_equal(read(drops, &c, 1), 1);
 	httpd_stop(h, 10000000);
-	await(&t.entered, 2); /* counted behind the end of the answers */
+	await(&t.entered, 2);
 	close(flood);
 	close(drops);
 	buf_free(&b);
