@@ -41,13 +41,13 @@ static void run_add(struct run *x, const struct compact_segment *s)
 	if (cost > x->largest) x->largest = cost;
 }
 
-/* Most of what is rewritten should not have been together before. */
-static bool worthwhile(const struct compact_rules *r, bool closed, const struct run *x)
+/* Most of what is rewritten should not have been together before. more: one more would fit. */
+static bool worthwhile(const struct compact_rules *r, bool closed, const struct run *x, bool more)
 {
 	if (x->n < 2) return false;
 	if (r->all) return true;
 	if (closed || is_full(r, x->bytes)) return x->largest <= x->cost / 4 * 3;
-	return x->n >= OPEN_INPUTS && x->largest <= x->cost / 2;
+	return (x->n >= OPEN_INPUTS || !more) && x->largest <= x->cost / 2;
 }
 
 /* The longest worthwhile run that begins with the day's segment at[from]. */
@@ -61,10 +61,11 @@ static size_t run_from(const struct compact_segment *v, const size_t *at, size_t
 	size_t best = 0;
 	for (size_t k = from; k < n && k - from < COMPACT_INPUTS && x.bytes < r->target; k++) {
 		const struct compact_segment *s = &v[at[k]];
+		if (!may_join(s, r) || s->apart != first->apart) break;
 		memory += compact_memory(s);
-		if (!may_join(s, r) || s->apart != first->apart || (x.n >= 2 && memory > r->memory)) break;
+		if (x.n >= 2 && memory > r->memory) break;
 		run_add(&x, s);
-		if (worthwhile(r, closed, &x)) best = x.n;
+		if (worthwhile(r, closed, &x, memory + compact_memory(s) <= r->memory)) best = x.n;
 	}
 	return best;
 }

@@ -216,7 +216,8 @@ static bool is_named(struct tenant *t, struct str object)
 static bool sweep_candidate(void *ud, const struct object_info *o)
 {
 	struct sweep *w = ud;
-	if (o->mtime < w->orphan_before && !is_named(w->t, o->name))
+	bool removed = catalog_removed(&w->t->catalog, str_from(o->name, w->t->dir.n)) != 0;
+	if ((removed || o->mtime < w->orphan_before) && !is_named(w->t, o->name))
 		*ARENA_PUSH(&w->arena, w->v, w->n, w->cap) = arena_str(&w->arena, o->name);
 	return true;
 }
@@ -237,7 +238,8 @@ static uint64_t sweep_candidates(struct sweep *w)
 	return removed;
 }
 
-/* The catalog is read between listing and removing: an object of that age was named by then, or never will be, since
+/* What the catalog once named is removed by the time of its removal, anything else by its age. The catalog is read
+ * between listing and removing: an object of that age was named by then, or never will be, since
  * whoever writes a segment names it within half the grace time. */
 static void sweep_tenant(struct store *s, struct tenant *t)
 {

@@ -102,6 +102,15 @@ static void inputs_fit_into_memory(void **state)
 	r.memory = 1; /* two always go */
 	compact_plan(v, COUNT(v), &r, &job);
 	assert_int_equal(job.n, 2);
+	/* A day that may grow does not wait for more than fit. */
+	for (size_t i = 0; i < COUNT(v); i++) v[i].day = 10;
+	compact_plan(v, 4, &r, &job);
+	assert_int_equal(job.n, 2);
+	r.memory = 5 * compact_memory(&v[0]);
+	compact_plan(v, 4, &r, &job);
+	assert_int_equal(job.n, 0);
+	compact_plan(v, 5, &r, &job);
+	assert_int_equal(job.n, 5);
 }
 
 /* Merging as planned ends, and what it has read is what the backlog said. */
