@@ -202,7 +202,7 @@ static void check_output(struct bench *b, const struct merge_result *got, const 
 		MUST(segment_view_stream(&view, i, &st, must));
 		segment_labels(view.page, &st, v);
 		for (uint32_t r = st.first_row; r < st.first_row + st.rows; r++) {
-			struct str line;
+			struct str line = STR_NULL;
 			int64_t ts;
 			assert_true(labels_eq(&(struct labels){v, st.npairs}, &b->streams[want[r]->stream]));
 			assert_true(columns_ts(&c, r, &ts, &e) && columns_line(&c, r, &line, &e));
