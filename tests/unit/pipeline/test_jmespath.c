@@ -136,6 +136,56 @@ static void functions(void **state)
 	      {"abs(&n)", "Invalid type for: abs()"}, {"&n", "&expression is only an argument of a function"});
 }
 
+/* What one construct does to another: where projections end, what binds tighter, what is false, and errors of types. */
+static void combinations(void **state)
+{
+	(void)state;
+	CHECK("{\"a\":{\"b\":[{\"c\":1,\"d\":[1,2]},{\"c\":2},{\"e\":null},5,\"s\",null]},\"m\":[[1,[2,[3]]],4],\"o\":{"
+	      "\"x\":{\"v\":1},\"y\":{\"v\":null},\"z\":3},\"s\":[\"b\",\"a\",\"B\"],\"n\":[3,-1,2.5],\"t\":true,\"f\":"
+	      "false,\"z\":null,\"es\":\"\",\"ea\":[],\"eo\":{},\"str\":\"héllo\",\"k e "
+	      "y\":7,\"people\":[{\"n\":\"x\",\"age\":3,\"tags\":[\"p\"]},{\"n\":\"y\",\"age\":1,\"tags\":[]},{\"n\":"
+	      "\"z\",\"age\":3,\"tags\":[\"p\",\"q\"]}]}",
+	      {"a.b[*].c", "[1,2]"}, {"a.b[].c", "[1,2]"}, {"a.b[*].d[]", "[1,2]"}, {"a.b[*].d[*]", "[[1,2]]"},
+	      {"a.b[*].d[0]", "[1]"}, {"a.b[?c].c", "[1,2]"}, {"a.b[?c == `2`] | [0].c", "2"},
+	      {"a.b[?@ == `5`]", "[5]"}, {"a.b[?@ == null]", "[]"}, {"a.b[?!@]", "[]"},
+	      {"a.*[0]", "[{\"c\":1,\"d\":[1,2]}]"}, {"a.*[*].c", "[[1,2]]"}, {"o.*.v", "[1]"}, {"o.* | [2]", "3"},
+	      {"o.*.v | length(@)", "1"}, {"m[]", "[1,[2,[3]],4]"}, {"m[][]", "[1,2,[3],4]"},
+	      {"m[*][*]", "[[1,[2,[3]]]]"}, {"m[][] | [0]", "1"}, {"a.b[-1]", "null"}, {"a.b[-2:]", "[\"s\"]"},
+	      {"a.b[::-1][0]", "[]"}, {"a.b[1:2].c", "[2]"}, {"\"k e y\"", "7"}, {"a.\"b\"[0].\"c\"", "1"},
+	      {"t || f", "true"}, {"f || t", "true"}, {"f || es || ea || eo || z", "null"}, {"t && f", "false"},
+	      {"es && t", "\"\""}, {"eo || 'x'", "\"x\""}, {"!eo", "true"}, {"!z", "true"},
+	      {"t && (f || 'x')", "\"x\""}, {"f && t || 'y'", "\"y\""}, {"t || f && 'no'", "true"},
+	      {"n[0] > n[1]", "true"}, {"n[0] > s[0]", "null"}, {"s[0] == 'b'", "true"}, {"ea == `[]`", "true"},
+	      {"eo == `{}`", "true"}, {"o == `{\"z\":3,\"y\":{\"v\":null},\"x\":{\"v\":1}}`", "true"},
+	      {"[t, [z, `\"lit\"`]]", "[true,[null,\"lit\"]]"},
+	      {"{a: n[0], b: {c: s}}", "{\"a\":3,\"b\":{\"c\":[\"b\",\"a\",\"B\"]}}"},
+	      {"people[?age > `1` && contains(tags, 'q')].n", "[\"z\"]"},
+	      {"people[?age == `3`].n | sort(@) | [-1]", "\"z\""},
+	      {"people[?length(tags) > `0`].{n: n, first: tags[0]}",
+	       "[{\"n\":\"x\",\"first\":\"p\"},{\"n\":\"z\",\"first\":\"p\"}]"},
+	      {"people[*].tags[]", "[\"p\",\"p\",\"q\"]"}, {"people[*].tags | []", "[\"p\",\"p\",\"q\"]"},
+	      {"sort_by(people, &age)[*].n", "[\"y\",\"x\",\"z\"]"}, {"max_by(people, &age).n", "\"x\""},
+	      {"min_by(people, &n).age", "3"}, {"map(&length(tags), people)", "[1,0,2]"},
+	      {"people[].tags[?@ == 'p'][]", "[\"p\",\"p\"]"}, {"length(str)", "5"}, {"reverse(str)", "\"olléh\""},
+	      {"join(',', s)", "\"b,a,B\""}, {"join(',', n)", "Invalid type for: join()"},
+	      {"to_string(n)", "\"[3,-1,2.5]\""}, {"to_number('1e3')", "1000"}, {"to_number(' 1')", "null"},
+	      {"not_null(z, es, t)", "\"\""}, {"merge(eo, {x: t}, {x: f})", "{\"x\":false}"}, {"type(z)", "\"null\""},
+	      {"keys(eo)", "[]"}, {"values(eo)", "[]"}, {"sum(ea)", "0"}, {"avg(ea)", "null"}, {"max(ea)", "null"},
+	      {"sort(s)", "[\"B\",\"a\",\"b\"]"}, {"contains(str, 'llo')", "true"}, {"contains(s, 'A')", "false"},
+	      {"starts_with(str, '')", "true"}, {"ends_with(str, 'o')", "true"}, {"ceil(n[2])", "3"},
+	      {"floor(n[1])", "-1"}, {"abs(n[1])", "1"}, {"@.t", "true"}, {"*.b | [0][0].c", "1"}, {"z.a", "null"},
+	      {"z[0]", "null"}, {"z[*]", "null"}, {"z[]", "null"}, {"str[0]", "null"}, {"str[0:2]", "null"},
+	      {"t.*", "null"}, {"`\"\\u00e9\"`", "\"é\""}, {"'\\\\'", "\"\\\\\\\\\""}, {"a.{x: b[0].c}.x", "1"},
+	      {"a.[b[0].c, b[1].c]", "[1,2]"}, {"a.b[0].[c, d]", "[1,[1,2]]"}, {"a | b | [0] | c", "1"},
+	      {"a.b[*].c | [1]", "2"}, {"(a.b[*].c)[1]", "2"}, {"a.b[*].c[1]", "[]"}, {"a.b[*].[c][0]", "[1]"},
+	      {"sort_by(people, &tags)", "Invalid type, must be all numbers or all strings"},
+	      {"sort(people)", "Invalid type for: sort()"}, {"sum(s)", "Invalid type for: sum()"},
+	      {"max_by(people, &nope)", "Invalid type, must be all numbers or all strings"},
+	      {"map(&n, z)", "Invalid type for: map()"}, {"join(s, ',')", "Invalid type for: join()"},
+	      {"length(z)", "Invalid type for: length()"}, {"&a", "&expression is only an argument of a function"},
+	      {"f(a,)", "unknown function: f"}, {"a == b == c", "false"});
+}
+
 static void syntax_errors(void **state)
 {
 	(void)state;
@@ -165,6 +215,11 @@ static void syntax_errors(void **state)
 	      {"-", "SyntaxError: Expected a number"}, {"a[99999999999999999999]", "SyntaxError: Expected a number"},
 	      {"[a](b)", "SyntaxError: Invalid node as function name."},
 	      {"*.*.", "SyntaxError: Expected identifier, lbracket, or lbrace"},
+	      {"a..b", "SyntaxError: Expected identifier, lbracket, or lbrace"},
+	      {"[a,]", "SyntaxError: Invalid token: tRbracket"}, {"a[?]", "SyntaxError: Invalid token: tRbracket"},
+	      {"{a:b,}", "SyntaxError: Expected tQuotedIdentifier or tUnquotedIdentifier, received: tRbrace"},
+	      {"a ||", "SyntaxError: Incomplete expression"}, {"||a", "SyntaxError: Invalid token: tOr"},
+	      {"a,b", "SyntaxError: Unexpected token at the end of the expression: tComma"},
 	      {"a[*]b", "SyntaxError: Unexpected token at the end of the expression: tUnquotedIdentifier"});
 }
 
@@ -234,6 +289,7 @@ int main(void)
 		cmocka_unit_test(filters_and_comparisons),
 		cmocka_unit_test(lists_hashes_and_literals),
 		cmocka_unit_test(functions),
+		cmocka_unit_test(combinations),
 		cmocka_unit_test(syntax_errors),
 		cmocka_unit_test(is_bounded),
 		cmocka_unit_test(knows_plain_paths),
