@@ -57,6 +57,7 @@ static const struct row rows[] = {
 	 "send JSON instead of snappy-compressed protobuf"},
 	{"force", 0, NULL, KIND_FLAG, AT(force), OPTIONS_DELETE, NULL, NULL,
 	 "cancel even if some lines are gone for good already"},
+	{"match", 0, "SELECTOR", KIND_TEXT, AT(match), OPTIONS_SEGMENT, NULL, NULL, "dump only these streams"},
 	{"quiet", 'q', NULL, KIND_FLAG, AT(quiet), OPTIONS_CONNECT, NULL, NULL, "no headings, notes or warnings"},
 	{"help", 'h', NULL, KIND_FLAG, AT(help), OPTIONS_CONNECT, NULL, NULL, "this text"},
 };

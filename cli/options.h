@@ -15,7 +15,8 @@ enum option_group {
 	OPTIONS_QUERY = 4,
 	OPTIONS_OUTPUT = 8,
 	OPTIONS_PUSH = 16,
-	OPTIONS_DELETE = 32
+	OPTIONS_DELETE = 32,
+	OPTIONS_SEGMENT = 64
 };
 
 enum output { OUTPUT_DEFAULT, OUTPUT_RAW, OUTPUT_JSONL };
@@ -45,6 +46,8 @@ struct options {
 	bool json;
 
 	bool force; /* delete cancel */
+
+	const char *match; /* segment dump: a selector */
 
 	struct options_list args; /* what is no option */
 };

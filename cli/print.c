@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/print.h"
 
-#include "common/json.h"
 #include "common/units.h"
 
 /* ECMA-48 colours that read on dark and light: cyan, green, yellow, magenta, blue. A stream keeps its own. */
@@ -16,7 +15,7 @@ static void colored(struct cli *c, const char *on, struct str s)
 	if (c->color) buf_c(&c->out, RESET);
 }
 
-static void put_time(struct buf *b, int64_t ns)
+void print_time(struct buf *b, int64_t ns)
 {
 	struct units_civil t;
 
@@ -42,7 +41,7 @@ static void put_shown(struct buf *b, struct str s)
 	}
 }
 
-static void put_labels_json(struct json_out *o, const struct labels *l)
+void print_labels_json(struct json_out *o, const struct labels *l)
 {
 	json_open(o, '{');
 	for (size_t i = 0; i < l->n; i++) {
@@ -61,7 +60,7 @@ static void entry_jsonl(struct cli *c, const struct result_entry *entry)
 	json_out_init(&o, &c->out, false);
 	json_open(&o, '{');
 	json_key(&o, STR("labels"));
-	put_labels_json(&o, entry->labels);
+	print_labels_json(&o, entry->labels);
 	json_key(&o, STR("timestamp"));
 	json_put_str(&o, buf_view(&time));
 	json_key(&o, STR("line"));
@@ -74,7 +73,7 @@ static void entry_default(struct cli *c, const struct result_entry *entry)
 {
 	struct buf text = {0};
 
-	put_time(&text, entry->ts);
+	print_time(&text, entry->ts);
 	colored(c, DIM, buf_view(&text));
 	buf_ch(&c->out, ' ');
 	buf_clear(&text);
@@ -105,7 +104,7 @@ static void sample_jsonl(struct cli *c, const struct result_sample *s)
 	json_out_init(&o, &c->out, false);
 	json_open(&o, '{');
 	json_key(&o, STR("metric"));
-	put_labels_json(&o, s->labels);
+	print_labels_json(&o, s->labels);
 	json_key(&o, STR("timestamp"));
 	json_put_f64(&o, (double)(s->ts / UNITS_MS) / 1000);
 	json_key(&o, STR("value"));
@@ -117,7 +116,7 @@ static void sample_row(struct cli *c, const struct result_sample *s, int width)
 {
 	struct buf text = {0};
 
-	put_time(&text, s->ts);
+	print_time(&text, s->ts);
 	colored(c, DIM, buf_view(&text));
 	buf_printf(&c->out, "  %*.*s  ", width, STR_ARG(s->value));
 	buf_clear(&text);
@@ -161,7 +160,7 @@ void print_labels(struct cli *c, const struct labels *l)
 		struct json_out o;
 
 		json_out_init(&o, &c->out, false);
-		put_labels_json(&o, l);
+		print_labels_json(&o, l);
 	} else {
 		labels_print(&c->out, l);
 	}
@@ -207,11 +206,11 @@ static void delete_row(struct cli *c, const struct result_delete *r)
 	buf_clear(&text);
 	put_shown(&text, r->status);
 	buf_printf(&c->out, "%-12s  ", buf_cstr(&text));
-	put_time(&c->out, r->created);
+	print_time(&c->out, r->created);
 	buf_c(&c->out, "  ");
-	put_time(&c->out, r->start);
+	print_time(&c->out, r->start);
 	buf_c(&c->out, "  ");
-	put_time(&c->out, r->end);
+	print_time(&c->out, r->end);
 	buf_c(&c->out, "  ");
 	put_shown(&c->out, r->query);
 	buf_free(&text);

@@ -11,11 +11,14 @@
 
 #include "cli/cli.h"
 #include "cli/result.h"
+#include "common/json.h"
 
 void print_entry(struct cli *c, const struct result_entry *entry);
 void print_samples(struct cli *c, const struct result_sample *v, size_t n);
 void print_string(struct cli *c, struct str s);
 void print_deletes(struct cli *c, const struct result_delete *v, size_t n);
 void print_labels(struct cli *c, const struct labels *l);
+void print_labels_json(struct json_out *o, const struct labels *l); /* {"name":"value"} */
+void print_time(struct buf *b, int64_t ns);                         /* UTC, milliseconds */
 
 #endif

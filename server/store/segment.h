@@ -224,6 +224,10 @@ static inline uint32_t segment_page_of(const struct segment_root *r, uint32_t st
  * postings of the matchers' names only. */
 bool segment_match(struct segment *s, const struct segment_root *r, const struct matcher *m, size_t n, uint64_t *bits,
 		   struct err *e);
+/* Calls fn for each value of a name (by its number in the root), ascending, with each run of streams that have it. */
+typedef void segment_values_fn(void *ud, struct str value, uint32_t first, uint32_t n);
+bool segment_values(struct segment *s, const struct segment_root *r, uint32_t name, segment_values_fn *fn, void *ud,
+		    struct err *e);
 /* The number of the stream with these labels, or UINT32_MAX: there is none. False: what would tell is damaged. */
 bool segment_find(struct segment *s, const struct segment_root *r, const struct labels *labels, uint32_t *stream,
 		  struct err *e);

@@ -34,23 +34,14 @@ static void set_bits(uint64_t *bits, uint64_t from, uint64_t n)
 	if (n) bits[from / 64] |= (UINT64_C(1) << n) - 1;
 }
 
-/* The streams of one value: runs of neighbours. */
-static bool read_runs(struct str in, uint32_t nstreams, uint64_t *pass, uint64_t *have)
+/* The next run of neighbours among a value's streams, from *at on. */
+static bool read_run(struct str *in, uint32_t nstreams, uint64_t *at, uint64_t *n)
 {
-	uint64_t gap, more, at = 0;
-	while (in.n) {
-		if (!rd_varint(&in, &gap)) return false;
-		uint64_t n = 1;
-		if (gap & 1) {
-			if (!rd_varint(&in, &more) || more > nstreams) return false;
-			n = more + 2;
-		}
-		if (gap / 2 > nstreams || (at += gap / 2) + n > nstreams) return false;
-		if (have) set_bits(have, at, n);
-		if (pass) set_bits(pass, at, n);
-		at += n;
-	}
-	return true;
+	uint64_t gap, more = 0;
+	if (!rd_varint(in, &gap)) return false;
+	if (gap & 1 && (!rd_varint(in, &more) || more > nstreams)) return false;
+	*n = gap & 1 ? more + 2 : 1;
+	return gap / 2 <= nstreams && (*at += gap / 2) + *n <= nstreams;
 }
 
 static bool match_page(struct segment_matching *w, struct str in)
@@ -62,7 +53,11 @@ static bool match_page(struct segment_matching *w, struct str in)
 		if (!rd_lpstr(&in, &value) || !rd_lpstr(&in, &streams)) return false;
 		bool ok = matcher_match(w->m, value);
 		if (!ok && !w->have) continue;
-		if (!read_runs(streams, w->nstreams, ok ? w->pass : NULL, w->have)) return false;
+		for (uint64_t at = 0, run; streams.n; at += run) {
+			if (!read_run(&streams, w->nstreams, &at, &run)) return false;
+			if (ok) set_bits(w->pass, at, run);
+			if (w->have) set_bits(w->have, at, run);
+		}
 	}
 	return in.n == 0;
 }
@@ -139,6 +134,36 @@ bool segment_match(struct segment *s, const struct segment_root *r, const struct
 	}
 	free(pass);
 	return ok;
+}
+
+static bool each_value(struct str in, uint32_t nstreams, segment_values_fn *fn, void *ud)
+{
+	uint64_t n;
+	struct str value, streams;
+	if (!rd_varint(&in, &n)) return false;
+	for (uint64_t i = 0; i < n; i++) {
+		if (!rd_lpstr(&in, &value) || !rd_lpstr(&in, &streams)) return false;
+		for (uint64_t at = 0, run; streams.n; at += run) {
+			if (!read_run(&streams, nstreams, &at, &run)) return false;
+			fn(ud, value, (uint32_t)at, (uint32_t)run);
+		}
+	}
+	return in.n == 0;
+}
+
+bool segment_values(struct segment *s, const struct segment_root *r, uint32_t name, segment_values_fn *fn, void *ud,
+		    struct err *e)
+{
+	const struct segment_name *m = &r->names[name];
+	for (uint32_t i = 0; i < m->npages; i++) {
+		struct postings *p = postings(s, m, i, e);
+		if (!p) return false;
+		bool ok = each_value(buf_view(&p->raw), r->nstreams, fn, ud) ||
+			  segment_corrupt(s, m->pages[i].part.off, "postings", e);
+		segment_release(s, p);
+		if (!ok) return false;
+	}
+	return true;
 }
 
 /* ---- one stream ---- */

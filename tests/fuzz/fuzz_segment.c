@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A segment: u8 version, u32 length of the index, the index expanded (of version 2: the root), the parts from offset 16
  * on. Index and trailer are packed here; with LARCH_FUZZ the checksums of parts are not looked at. Everything the index
- * names is read. */
+ * names is read, and verified. */
 #include "common/codec.h"
 #include "server/store/segment_filter.h"
+#include "server/store/segment_verify.h"
 
 #include <stdlib.h>
 
@@ -115,6 +116,8 @@ static void read_parts(struct segment *s, const struct segment_blocks *ix)
 	}
 }
 
+static void ignore(void *ud, const char *text) { (void)ud, (void)text; }
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct object_ops ops = {.get = get};
@@ -135,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ix) read_parts(s, ix);
 	segment_release(s, ix);
 	segment_release(s, r);
+	segment_verify(s, &(struct segment_verify_opts){.fault = ignore});
 	segment_unref(s);
 	cache_free(c);
 	buf_free(&b);

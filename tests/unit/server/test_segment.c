@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/segment.h"
 #include "server/store/segment_filter.h"
+#include "server/store/segment_verify.h"
 #include "server/store/segwrite.h"
 #include "tests/unit/server/store_util.h"
 
@@ -293,6 +294,29 @@ static void damage_is_named_and_the_rest_is_read(void **state)
 	unmake(&m);
 }
 
+/* ---- verifying ---- */
+
+struct faults {
+	uint64_t n;
+	char last[512];
+};
+
+static void note_fault(void *ud, const char *text)
+{
+	struct faults *f = ud;
+	f->n++;
+	snprintf(f->last, sizeof f->last, "%s", text);
+}
+
+static struct faults verify(struct segment *s)
+{
+	struct faults f = {0};
+	struct segment_verify_opts o = {note_fault, NULL, &f};
+	uint64_t n = segment_verify(s, &o);
+	assert_int_equal(n, f.n);
+	return f;
+}
+
 /* The file of a version, as its program wrote it: three streams of 120 rows. */
 static void check_golden(const char *file, uint32_t version)
 {
@@ -316,6 +340,7 @@ static void check_golden(const char *file, uint32_t version)
 	assert_int_equal(ix->ncovers, 1);
 	for (uint32_t k = 0; k < ix->nstreams; k++) check_stream(&m, ix, k);
 	assert_int_equal(check_rows(&m, ix, false), 360);
+	assert_int_equal(verify(m.seg).n, 0);
 	struct matcher match = {MATCH_EQ, STR("app"), STR("a1"), NULL};
 	uint64_t bits = 0;
 	MUST(segment_match(m.seg, ix, &match, 1, &bits, must));
@@ -336,6 +361,73 @@ static void version_2_stays_readable(void **state)
 {
 	(void)state;
 	check_golden(GOLDEN "segment-2", 2);
+}
+
+/* Every byte counts: whichever is another, something does not hold. */
+static void verifying_finds_every_flip(void **state)
+{
+	struct made m;
+	struct buf path = {0}, bytes = {0};
+	struct rnd r = {9};
+	(void)state;
+	make(&m, (struct shape){7, 700, 0});
+	struct faults f = verify(m.seg);
+	if (f.n) fail_msg("%s", f.last);
+	buf_printf(&path, "%s/t/segments/x", m.dir);
+	MUST(fs_read_file(&fs_real, buf_cstr(&path), 1u << 30, &bytes, must));
+	for (int i = 0; i < 150; i++) {
+		/* Half of them at the ends: header, index, trailer. */
+		size_t at = (size_t)rnd(&r, i % 2 ? bytes.n : 16), n = i % 10 == 9 ? at : bytes.n;
+		if (i % 4 == 0) at = bytes.n - 1 - (size_t)rnd(&r, 1500);
+		char flip = (char)(1 << rnd(&r, 8));
+		bytes.p[at] ^= flip;
+		put_file(path.p, str_of(bytes.p, n));
+		struct segment *s = segment_new(m.o, m.cache, STR("t/segments/x"));
+		s->size = n;
+		if (verify(s).n == 0) fail_msg("a flip at %zu of %zu bytes was not found", at, bytes.n);
+		segment_unref(s);
+		bytes.p[at] ^= flip;
+	}
+	buf_free(&path);
+	buf_free(&bytes);
+	unmake(&m);
+}
+
+/* What has all its checksums, and is wrong all the same: its writer was told so. */
+static void verifying_finds_what_never_held(void **state)
+{
+	static const struct {
+		int64_t ts[3];
+		const char *line[3], *stream[3], *says;
+	} cases[] = {
+		{{1, 3, 2}, {"a", "b", "c"}, {"x", "x", "x"}, "older than the row before"},
+		{{1, 1, 1}, {"a", "b", "a"}, {"x", "x", "x"}, "copy"},
+		{{1, 2, 3}, {"a", "b", "c"}, {"x", "z", "y"}, "does not come after"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct made m;
+		struct err e = ERR_INIT;
+		struct segwrite_result res;
+		const struct labels none = {0};
+		make(&m, (struct shape){1, 1, 0});
+		struct segwrite *w = segwrite_new(m.o, STR("t/segments/wrong"), STR("t"), 1, &e);
+		for (size_t k = 0; k < 3; k++) {
+			struct label pair = {STR("app"), str_c(cases[i].stream[k])};
+			struct labels l = {&pair, 1};
+			if (k == 0 || strcmp(cases[i].stream[k], cases[i].stream[k - 1]) != 0)
+				MUST(segwrite_stream(w, &l, labels_hash(&l), must));
+			MUST(segwrite_row(w, cases[i].ts[k], str_c(cases[i].line[k]), &none, must));
+		}
+		MUST(segwrite_finish(w, NULL, 0, &res, must));
+		struct segment *s = segment_new(m.o, m.cache, STR("t/segments/wrong"));
+		s->size = res.size;
+		struct faults f = verify(s);
+		if (f.n != 1 || !strstr(f.last, cases[i].says))
+			fail_msg("%llu faults, the last: %s", (unsigned long long)f.n, f.last);
+		segment_unref(s);
+		unmake(&m);
+	}
 }
 
 /* ---- filters ---- */
@@ -449,6 +541,8 @@ int main(void)
 		cmocka_unit_test(damage_is_named_and_the_rest_is_read),
 		cmocka_unit_test(version_1_stays_readable),
 		cmocka_unit_test(version_2_stays_readable),
+		cmocka_unit_test(verifying_finds_every_flip),
+		cmocka_unit_test(verifying_finds_what_never_held),
 		cmocka_unit_test(filters_deny_nothing_that_is_there),
 		cmocka_unit_test(filters_are_small_and_left_out_where_useless),
 	};
