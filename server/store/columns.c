@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server/store/columns.h"
 
-bool columns_ts(struct columns *c, uint32_t row, int64_t *ts, struct err *e)
+const int64_t *columns_ts(struct columns *c, uint32_t row, struct err *e)
 {
 	if (!c->times || row < c->times_first || row - c->times_first >= c->times->n) {
 		segment_release(c->seg, c->times);
 		c->times = segment_times(c->seg, c->blocks, segment_granule_of(c->blocks, row, &c->times_first), e);
-		if (!c->times) return false;
+		if (!c->times) return NULL;
 	}
-	*ts = c->times->v[row - c->times_first];
-	return true;
+	return &c->times->v[row - c->times_first];
 }
 
 static bool lens_at(struct columns *c, uint32_t row, struct err *e)
@@ -29,7 +28,7 @@ bool columns_len(struct columns *c, uint32_t row, uint32_t *len, struct err *e)
 
 static bool lines_at(struct columns *c, uint32_t row, struct err *e)
 {
-	if (c->lines && row >= c->lines_first && row < c->lines_end) return true;
+	if (columns_has_line(c, row)) return true;
 	segment_release(c->seg, c->lines);
 	c->frame = segment_frame_of(c->blocks, row);
 	const struct segment_frame *f = &c->blocks->frames[c->frame];
@@ -39,13 +38,12 @@ static bool lines_at(struct columns *c, uint32_t row, struct err *e)
 	return c->lines != NULL;
 }
 
-bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e)
+bool columns_line_in(struct columns *c, const struct segment_frame *f, struct str raw, uint32_t row, struct str *line,
+		     struct err *e)
 {
-	if (!lines_at(c, row, e) || !lens_at(c, row, e)) return false;
-	const struct segment_frame *f = &c->blocks->frames[c->frame];
+	if (!lens_at(c, row, e)) return false;
 	uint64_t pos = c->lens->pos[row - c->lens_first];
 	uint32_t len = c->lens->len[row - c->lens_first];
-	struct str raw = buf_view(&c->lines->raw);
 	if (pos < f->pos || pos - f->pos > raw.n || len > raw.n - (pos - f->pos))
 		return err_set(e, ERR_CORRUPT, "segment %s: lengths and frame at offset %llu do not agree",
 			       c->seg->name, (unsigned long long)f->part.off);
@@ -53,9 +51,15 @@ bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err 
 	return true;
 }
 
+bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e)
+{
+	return lines_at(c, row, e) &&
+	       columns_line_in(c, &c->blocks->frames[c->frame], buf_view(&c->lines->raw), row, line, e);
+}
+
 const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e)
 {
-	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
+	if (!columns_has_meta(c, row)) {
 		segment_release(c->seg, c->metas);
 		c->metas_granule = segment_granule_of(c->blocks, row, &c->metas_first);
 		c->metas = segment_metas(c->seg, c->blocks, c->metas_granule, e);
@@ -66,6 +70,7 @@ const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e
 
 void columns_release(struct columns *c)
 {
+	if (!c->seg) return;
 	segment_release(c->seg, c->times);
 	segment_release(c->seg, c->lens);
 	segment_release(c->seg, c->lines);

@@ -20,11 +20,24 @@ struct columns { /* {.seg, .blocks} is ready; both borrowed */
 	uint32_t times_first, lens_first, metas_first, metas_granule, lines_first, lines_end, frame;
 };
 
-bool columns_ts(struct columns *c, uint32_t row, int64_t *ts, struct err *e);
+/* NULL: damaged. The rows that follow in the granule stand behind it. */
+const int64_t *columns_ts(struct columns *c, uint32_t row, struct err *e);
 bool columns_len(struct columns *c, uint32_t row, uint32_t *len, struct err *e);
 bool columns_line(struct columns *c, uint32_t row, struct str *line, struct err *e);
+/* The same from bytes of the frame that the caller has expanded. */
+bool columns_line_in(struct columns *c, const struct segment_frame *f, struct str raw, uint32_t row, struct str *line,
+		     struct err *e);
 const struct labels *columns_meta(struct columns *c, uint32_t row, struct err *e); /* NULL: damaged */
-void columns_release(struct columns *c);
+/* Is the part there that holds the row's line, or metadata? */
+static inline bool columns_has_line(const struct columns *c, uint32_t row)
+{
+	return c->lines && row >= c->lines_first && row < c->lines_end;
+}
+static inline bool columns_has_meta(const struct columns *c, uint32_t row)
+{
+	return c->metas && row >= c->metas_first && row - c->metas_first < c->metas->n;
+}
+void columns_release(struct columns *c); /* {0}: nothing */
 
 /* A segment past the shared cache: what is read is kept only while it is held. */
 struct segment_view {

@@ -68,7 +68,7 @@ static bool input_open(struct merge *m, size_t i, const struct segment *s, struc
 static void input_close(struct input *in)
 {
 	mask_stream_fini(&in->mask);
-	if (in->view.blocks) columns_release(&in->cols);
+	columns_release(&in->cols);
 	segment_view_close(&in->view);
 	free(in->labels.v);
 }
@@ -97,7 +97,11 @@ static bool input_load_stream(struct merge *m, struct input *in, struct err *e)
 static bool input_seek(struct merge *m, struct input *in, uint32_t row, struct err *e)
 {
 	in->row = row;
-	return row >= in->end || columns_ts(&in->cols, row, &in->ts, e) || damaged(m, in, e);
+	if (row >= in->end) return true;
+	const int64_t *ts = columns_ts(&in->cols, row, e);
+	if (!ts) return damaged(m, in, e);
+	in->ts = *ts;
+	return true;
 }
 
 /* ---- the output ---- */

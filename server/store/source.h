@@ -9,6 +9,7 @@
 #define LARCH_SERVER_STORE_SOURCE_H
 
 #include "common/heap.h"
+#include "server/store/columns.h"
 #include "server/store/dedup.h"
 #include "server/store/mask.h"
 #include "server/store/reader.h"
@@ -100,15 +101,11 @@ struct cursor {
 	size_t pos;
 	/* segment: rows [lo, hi) are in the time range and not yet walked */
 	struct segment_blocks *blocks;
-	uint32_t lo, hi, granule_first, lens_first, frame, nhits, hit;
+	struct columns cols;
+	uint32_t lo, hi, nhits, hit;
 	size_t cap_hits;
 	uint32_t *hits;
 	bool check; /* a damaged granule made lo and hi uncertain */
-	struct segment_times *times;
-	struct segment_lens *lens;
-	struct segment_lines *lines;
-	struct segment_metas *metas;
-	uint32_t metas_first, lines_first, lines_end;
 };
 
 #define SCAN_PINS 32 /* cache items a batch may hold on to */
@@ -184,7 +181,8 @@ struct scan {
 	uint32_t scratch_frame;
 	struct dedup seen;
 	struct scan_stats stats;
-	struct err err; /* cancelled or out of time */
+	struct err err;    /* cancelled or out of time */
+	struct err damage; /* scratch */
 
 	/* rows found, in order; [qat, qn) not yet yielded */
 	size_t qn, qat;

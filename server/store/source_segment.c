@@ -110,102 +110,51 @@ static void seg_unload(struct source *src) { segment_unref(src->seg); }
 
 /* ---- columns at a row; each keeps its part until a row outside it is asked for ---- */
 
-static const int64_t *times_at(struct scan *sc, struct cursor *c, uint32_t row)
+/* An error is too large to be made anew for each row. */
+static struct err *damage(struct scan *sc)
 {
-	if (!c->times || row < c->granule_first || row - c->granule_first >= c->times->n) {
-		struct err e = ERR_INIT;
-		segment_release(c->src->seg, c->times);
-		uint32_t g = segment_granule_of(c->blocks, row, &c->granule_first);
-		c->times = segment_times(c->src->seg, c->blocks, g, &e);
-		if (!c->times) {
-			scan_damaged(sc, &e);
-			return NULL;
-		}
-	}
-	return &c->times->v[row - c->granule_first];
+	sc->damage.code = ERR_NONE;
+	return &sc->damage;
 }
 
-static bool lens_at(struct scan *sc, struct cursor *c, uint32_t row, uint64_t *pos, uint32_t *len)
+static const int64_t *times_at(struct scan *sc, struct cursor *c, uint32_t row)
 {
-	if (!c->lens || row < c->lens_first || row - c->lens_first >= c->lens->n) {
-		struct err e = ERR_INIT;
-		segment_release(c->src->seg, c->lens);
-		uint32_t g = segment_granule_of(c->blocks, row, &c->lens_first);
-		c->lens = segment_lens(c->src->seg, c->blocks, g, &e);
-		if (!c->lens) {
-			scan_damaged(sc, &e);
-			return false;
-		}
-	}
-	*pos = c->lens->pos[row - c->lens_first];
-	*len = c->lens->len[row - c->lens_first];
-	return true;
+	const int64_t *ts = columns_ts(&c->cols, row, damage(sc));
+	if (!ts) scan_damaged(sc, &sc->damage);
+	return ts;
+}
+
+static bool len_at(struct scan *sc, struct cursor *c, uint32_t row, uint32_t *len)
+{
+	bool ok = columns_len(&c->cols, row, len, damage(sc));
+	if (!ok) scan_damaged(sc, &sc->damage);
+	return ok;
 }
 
 /* A line within a frame's bytes. */
 static bool line_in(struct scan *sc, struct cursor *c, const struct segment_frame *f, struct str raw, uint32_t row,
 		    struct str *line)
 {
-	uint64_t pos;
-	uint32_t len;
-	if (!lens_at(sc, c, row, &pos, &len)) return false;
-	if (pos < f->pos || pos - f->pos > raw.n || len > raw.n - (pos - f->pos)) {
-		struct err e = ERR_INIT;
-		err_set(&e, ERR_CORRUPT, "segment %s: lengths and frame at offset %llu do not agree", c->src->seg->name,
-			(unsigned long long)f->part.off);
-		scan_damaged(sc, &e);
-		return false;
-	}
-	*line = str_of(raw.p + (pos - f->pos), len);
-	return true;
+	bool ok = columns_line_in(&c->cols, f, raw, row, line, damage(sc));
+	if (!ok) scan_damaged(sc, &sc->damage);
+	return ok;
 }
 
 static bool line_at(struct scan *sc, struct cursor *c, uint32_t row, struct str *line)
 {
-	if (!c->lines || row < c->lines_first || row >= c->lines_end) {
-		struct err e = ERR_INIT;
-		segment_release(c->src->seg, c->lines);
-		c->frame = segment_frame_of(c->blocks, row);
-		const struct segment_frame *f = &c->blocks->frames[c->frame];
-		c->lines_first = f->first_row;
-		c->lines_end = f->first_row + f->rows;
-		c->lines = segment_lines(c->src->seg, c->blocks, c->frame, &e);
-		if (!c->lines) {
-			scan_damaged(sc, &e);
-			return false;
-		}
-		sc->stats.compressed_bytes += f->part.len;
-	}
-	return line_in(sc, c, &c->blocks->frames[c->frame], buf_view(&c->lines->raw), row, line);
+	bool had = columns_has_line(&c->cols, row), ok = columns_line(&c->cols, row, line, damage(sc));
+	if (!had && c->cols.lines) sc->stats.compressed_bytes += c->blocks->frames[c->cols.frame].part.len;
+	if (!ok) scan_damaged(sc, &sc->damage);
+	return ok;
 }
 
 static const struct labels *meta_at(struct scan *sc, struct cursor *c, uint32_t row)
 {
-	if (!c->metas || row < c->metas_first || row - c->metas_first >= c->metas->n) {
-		struct err e = ERR_INIT;
-		segment_release(c->src->seg, c->metas);
-		uint32_t g = segment_granule_of(c->blocks, row, &c->metas_first);
-		c->metas = segment_metas(c->src->seg, c->blocks, g, &e);
-		if (!c->metas) {
-			scan_damaged(sc, &e);
-			return NULL;
-		}
-		sc->stats.meta_bytes += c->metas->item.bytes;
-	}
-	return c->metas->v[row - c->metas_first];
-}
-
-static void release_columns(struct cursor *c)
-{
-	struct segment *s = c->src->seg;
-	segment_release(s, c->times);
-	segment_release(s, c->lens);
-	segment_release(s, c->lines);
-	segment_release(s, c->metas);
-	c->times = NULL;
-	c->lens = NULL;
-	c->lines = NULL;
-	c->metas = NULL;
+	bool had = columns_has_meta(&c->cols, row);
+	const struct labels *m = columns_meta(&c->cols, row, damage(sc));
+	if (!had && m) sc->stats.meta_bytes += c->cols.metas->item.bytes;
+	if (!m) scan_damaged(sc, &sc->damage);
+	return m;
 }
 
 /* ---- walking ---- */
@@ -238,6 +187,7 @@ static void seg_start(struct scan *sc, struct cursor *c, const struct scan_part 
 		scan_damaged(sc, &e);
 		return;
 	}
+	c->cols = (struct columns){.seg = seg, .blocks = c->blocks};
 	c->lo = st->first_row;
 	c->hi = st->first_row + st->rows;
 	if (st->min_ts < sc->o.from) c->lo = seek(sc, c, c->lo, c->hi, sc->o.from, true);
@@ -452,7 +402,7 @@ static void seg_fill(struct scan *sc, struct cursor *c)
 		fill_filtered(sc, c);
 	else
 		fill_plain(sc, c);
-	if (scan_is_crowded(sc)) release_columns(c);
+	if (scan_is_crowded(sc)) columns_release(&c->cols);
 }
 
 /* ---- fetching ---- */
@@ -471,15 +421,15 @@ static bool pin(struct scan *sc, struct cursor *c, void **item)
 static bool pin_before(struct scan *sc, struct cursor *c, uint32_t row)
 {
 	if (!(sc->o.want & (SCAN_LINE | SCAN_META))) return true;
-	if (c->lines && (row < c->lines_first || row >= c->lines_end) && !pin(sc, c, (void **)&c->lines)) return false;
-	return !c->metas || row - c->metas_first < c->metas->n || pin(sc, c, (void **)&c->metas);
+	struct columns *k = &c->cols;
+	if (!columns_has_line(k, row) && !pin(sc, c, (void **)&k->lines)) return false;
+	return columns_has_meta(k, row) || pin(sc, c, (void **)&k->metas);
 }
 
 static bool fetch_row(struct scan *sc, struct cursor *c, size_t i, bool copy)
 {
 	uint32_t row = sc->ref[i];
-	uint64_t pos;
-	if (sc->o.want & SCAN_LEN && !lens_at(sc, c, row, &pos, &sc->len[i])) return false;
+	if (sc->o.want & SCAN_LEN && !len_at(sc, c, row, &sc->len[i])) return false;
 	if (sc->o.want & SCAN_LINE) {
 		if (!line_at(sc, c, row, &sc->line[i])) return false;
 		if (copy) sc->line[i] = arena_str(&sc->batch, sc->line[i]);
@@ -506,7 +456,7 @@ static size_t seg_fetch(struct scan *sc, struct cursor *c, const uint16_t *at, s
 		if (!copy && !pin_before(sc, c, sc->ref[at[k]])) return k;
 		if (!sc->lost[at[k]] && !fetch_row(sc, c, at[k], copy)) sc->lost[at[k]] = true;
 	}
-	if (scan_is_crowded(sc)) release_columns(c);
+	if (scan_is_crowded(sc)) columns_release(&c->cols);
 	return n;
 }
 
@@ -521,7 +471,7 @@ static bool seg_key(struct scan *sc, struct cursor *c, uint32_t ref, struct dedu
 
 static void seg_stop(struct cursor *c)
 {
-	release_columns(c);
+	columns_release(&c->cols);
 	segment_release(c->src->seg, c->blocks);
 	free(c->hits);
 }
