@@ -263,9 +263,8 @@ static bool parse_args(struct httpd_req *r, struct err *e)
 
 void httpd_run(struct httpd_req *r) { r->route->fn(r, r->h->conf.ctx); }
 
-static void handle(struct httpd_job *j)
+static void handle(struct httpd_req *r)
 {
-	struct httpd_req *r = (struct httpd_req *)j;
 	struct err e = ERR_INIT;
 
 	if (!parse_args(r, &e))
@@ -394,7 +393,7 @@ static bool hand_over(struct httpd_req *r)
 		return false;
 	}
 	MHD_suspend_connection(r->conn);
-	queue_push(h->todo, &r->job);
+	queue_push(h->todo, r);
 	return true;
 }
 
@@ -443,7 +442,6 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
 		target = strchr(authority + 3, '/');
 		if (!target) target = "/";
 	}
-	r->job.fn = handle;
 	r->h = h;
 	r->conn = conn;
 	r->peer = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
@@ -535,9 +533,9 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 static void *work(void *ud)
 {
 	struct httpd *h = ud;
-	struct httpd_job *j;
+	struct httpd_req *r;
 
-	while ((j = queue_pop(h->todo))) j->fn(j);
+	while ((r = queue_pop(h->todo))) handle(r);
 	return NULL;
 }
 

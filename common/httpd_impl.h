@@ -21,11 +21,6 @@ enum req_state {
 	REQ_ANSWERED /* the library's thread again; response is set, or was: the answer is leaving */
 };
 
-/* What workers do. */
-struct httpd_job {
-	void (*fn)(struct httpd_job *j);
-};
-
 struct answer_header {
 	struct answer_header *next;
 	const char *name, *value;
@@ -43,7 +38,6 @@ struct peer {
 };
 
 struct httpd_req {
-	struct httpd_job job; /* first: runs the handler */
 	struct httpd *h;
 	uint64_t id;
 	struct MHD_Connection *conn;
@@ -82,7 +76,7 @@ struct httpd {
 	int listen_fd;
 	struct MHD_Daemon *daemon;
 	struct httpd_tls *tls; /* NULL: plain */
-	struct queue *todo; /* jobs for the workers; there is one per connection at most, so it never fills */
+	struct queue *todo; /* requests for the workers; holds one per connection, so it never fills */
 	pthread_t *workers;
 	unsigned nworkers;
 	pthread_t watcher;
