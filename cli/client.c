@@ -2,16 +2,16 @@
 #include "cli/client.h"
 
 #include "common/fs.h"
-#include "common/httpc.h"
 #include "common/units.h"
 #include "common/url.h"
 #include "common/version.h"
+#include "common/ws.h"
 
 #include <time.h>
 
 #define PUSH_TRIES  6
 #define FIRST_PAUSE (500 * UNITS_MS) /* doubled from try to try */
-#define HEADERS_MAX 6
+#define HEADERS_MAX 10
 #define SECRET_MAX  4096 /* bytes */
 
 void client_arg(struct buf *query, const char *name, struct str value)
@@ -147,6 +147,40 @@ bool client_get(struct cli *c, const char *path, struct str query, struct buf *a
 bool client_post(struct cli *c, const char *path, struct buf *answer, struct err *e)
 {
 	return ask(c, "POST", path, STR(""), answer, e);
+}
+
+struct httpc_conn *client_websocket(struct cli *c, const char *path, struct str query, struct err *e)
+{
+	char key[WS_ACCEPT], want[WS_ACCEPT];
+	struct buf line = {0};
+	struct httpc_result res = {0};
+	struct httpc_conn *conn = NULL;
+	struct request q;
+	size_t n = 0;
+
+	if (request_init(&q, c, path, query, NULL, e)) {
+		ws_key(c->clock, key);
+		ws_accept(str_c(key), want);
+		buf_printf(&line, "Sec-WebSocket-Key: %s", key);
+		while (q.headers[n]) n++;
+		q.headers[n++] = "Connection: Upgrade";
+		q.headers[n++] = "Upgrade: websocket";
+		q.headers[n++] = "Sec-WebSocket-Version: 13";
+		q.headers[n++] = buf_cstr(&line);
+		q.opts.want[0] = "Sec-WebSocket-Accept";
+		conn = httpc_upgrade(&q.opts, &res, e);
+		if (!conn && res.ok && accepted(&q, &res, e))
+			err_set(e, ERR_UNPROCESSABLE, "%s: the server does not speak WebSocket here", path);
+		if (conn && strcmp(res.got[0], want) != 0) {
+			err_set(e, ERR_UNPROCESSABLE, "%s: the server's Sec-WebSocket-Accept is wrong", path);
+			httpc_conn_close(conn);
+			conn = NULL;
+		}
+	}
+	buf_free(&res.body);
+	buf_free(&line);
+	request_fini(&q);
+	return conn;
 }
 
 static bool worth_another_try(const struct httpc_result *res)

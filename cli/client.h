@@ -4,6 +4,7 @@
 #define LARCH_CLI_CLIENT_H
 
 #include "cli/cli.h"
+#include "common/httpc.h"
 
 /* Appends "&name=value", escaped. */
 void client_arg(struct buf *query, const char *name, struct str value);
@@ -17,6 +18,9 @@ bool client_get(struct cli *c, const char *path, struct str query, struct buf *a
 /* The same with another method; what the answer says in the header `want` goes to *value, "" without one. */
 bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
 		 struct buf *value, struct err *e);
+
+/* GET path as a WebSocket, its handshake done; the same of answers. Closed by the caller. */
+struct httpc_conn *client_websocket(struct cli *c, const char *path, struct str query, struct err *e);
 
 /* POST without a body; the same of answers. */
 bool client_post(struct cli *c, const char *path, struct buf *answer, struct err *e);

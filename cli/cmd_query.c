@@ -3,6 +3,7 @@
 #include "cli/client.h"
 #include "cli/paging.h"
 #include "cli/print.h"
+#include "cli/tail.h"
 
 /* The server's page of lines grows too large when lines are long: ask for fewer. */
 static bool get_page(struct cli *c, struct paging *p, struct buf *answer, struct err *e)
@@ -108,14 +109,19 @@ static bool instant_query(struct cli *c, struct err *e)
 	return ok;
 }
 
-static bool run(struct cli *c, struct err *e) { return c->o.instant ? instant_query(c, e) : range_query(c, e); }
+static bool run(struct cli *c, struct err *e)
+{
+	if (c->o.tail) return tail_run(c, e);
+	return c->o.instant ? instant_query(c, e) : range_query(c, e);
+}
 
 const struct cli_command cmd_query = {
 	.name = "query",
 	.args = "QUERY",
 	.summary = "lines, or a metric, by LogQL",
 	.help = "Lines come newest first. Long results are fetched in pages, so that any --limit works; --limit 0\n"
-		"prints all there are between --from and --to. A metric's points come as a table.\n",
+		"prints all there are between --from and --to. A metric's points come as a table. With --tail the\n"
+		"last lines come oldest first, and after them whatever the server receives (larchctl tail --help).\n",
 	.examples = "  # the last hour's errors of one service\n"
 		    "  larchctl query '{app=\"api\"} |= \"error\"'\n"
 		    "  # a day as a file, oldest first\n"

@@ -16,7 +16,8 @@ enum option_group {
 	OPTIONS_OUTPUT = 8,
 	OPTIONS_PUSH = 16,
 	OPTIONS_DELETE = 32,
-	OPTIONS_SEGMENT = 64
+	OPTIONS_SEGMENT = 64,
+	OPTIONS_TAIL = 128
 };
 
 enum output { OUTPUT_DEFAULT, OUTPUT_RAW, OUTPUT_JSONL };
@@ -38,7 +39,8 @@ struct options {
 
 	uint64_t limit;  /* 0: none */
 	int64_t step_ns; /* 0: the server's choice */
-	bool forward, instant;
+	bool forward, instant, tail;
+	int64_t delay_ns; /* tail */
 
 	int output; /* enum output */
 

@@ -230,6 +230,36 @@ bool result_parse(struct arena *a, struct str text, struct result *out, struct e
 		       STR_ARG(q.type));
 }
 
+static bool count_item(struct reader *d, void *ud)
+{
+	++*(size_t *)ud;
+	return json_skip_rest(&d->j, JSON_OBJ_OPEN) || unlike(d, "an entry");
+}
+
+/* A list, or null. */
+static bool frame_field(struct reader *d, struct str key, bool *known, void *ud)
+{
+	bool streams = str_eqc(key, "streams");
+	enum json_tok t;
+
+	*known = streams || str_eqc(key, "dropped_entries");
+	if (!*known) return true;
+	t = json_next(&d->j);
+	if (t == JSON_NULL) return true;
+	if (t != JSON_ARR_OPEN) return unlike(d, "a list");
+	return each_item(d, JSON_OBJ_OPEN, "an object", streams ? read_series : count_item, streams ? NULL : ud);
+}
+
+bool result_parse_frame(struct arena *a, struct str text, struct result *out, size_t *dropped, struct err *e)
+{
+	struct reader d = {.a = a, .r = out};
+
+	*out = (struct result){.kind = RESULT_STREAMS};
+	*dropped = 0;
+	json_init(&d.j, text, e);
+	return want(&d, JSON_OBJ_OPEN, "an object") && each_field(&d, frame_field, dropped);
+}
+
 static int by_time(const void *x, const void *y)
 {
 	const struct result_entry *a = x, *b = y;

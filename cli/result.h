@@ -44,6 +44,8 @@ struct result {
 bool result_parse(struct arena *a, struct str text, struct result *out, struct err *e);
 /* By time, as in the answer where times are equal. */
 void result_sort(struct result *r, bool forward);
+/* A frame of a tail; *dropped: entries that it says were left out. */
+bool result_parse_frame(struct arena *a, struct str text, struct result *out, size_t *dropped, struct err *e);
 /* labels and label values: no data is an empty list */
 bool result_parse_strings(struct arena *a, struct str text, struct result_strings *out, struct err *e);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/httpc.h"
 
-#include <curl/curl.h>
+#include "common/httpc_impl.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,27 +13,10 @@
 #define DEFAULT_MAX_BODY   ((size_t)64 << 20)
 #define MAX_REDIRECTS      10L
 
-/* What one exchange needs, asynchronous or not. */
-struct exchange {
-	CURL *easy;
-	struct curl_slist *headers, *connect_to;
-	char *shown_url; /* for error texts: without the password */
-	const char *method;
-	struct buf body;
-	size_t max_body;
-	int64_t timeout_ns;
-	bool too_large;
-	ssize_t (*body_at)(void *ud, uint64_t off, char *p, size_t n);
-	void *body_ud;
-	uint64_t sent; /* of the body that body_at gives */
-	const char *want[HTTPC_WANT];
-	char errbuf[CURL_ERROR_SIZE];
-};
-
 struct httpc_call {
 	struct httpc *c;
 	struct httpc_call *prev, *next;
-	struct exchange x;
+	struct httpc_exchange x;
 	httpc_fn *fn;
 	void *ud;
 };
@@ -64,10 +48,15 @@ static CURL *new_handle(struct err *e)
 
 static size_t on_body(char *p, size_t size, size_t n, void *ud)
 {
-	struct exchange *x = ud;
+	struct httpc_exchange *x = ud;
 	curl_off_t whole;
+	long status = 0;
 
 	n *= size;
+	if (x->take && !curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) && status / 100 == 2) {
+		x->stopped = !x->take(x->take_ud, str_of(p, n));
+		return x->stopped ? 0 : n;
+	}
 	if (!x->body.p && !curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &whole) && whole > 0)
 		buf_reserve(&x->body, (size_t)whole < x->max_body ? (size_t)whole : x->max_body);
 	if (n > x->max_body - x->body.n) {
@@ -80,7 +69,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ud)
 
 static size_t give_body(char *p, size_t size, size_t n, void *ud)
 {
-	struct exchange *x = ud;
+	struct httpc_exchange *x = ud;
 	ssize_t got = x->body_at(x->body_ud, x->sent, p, size * n);
 
 	if (got < 0) return CURL_READFUNC_ABORT;
@@ -90,7 +79,7 @@ static size_t give_body(char *p, size_t size, size_t n, void *ud)
 
 static int seek_body(void *ud, curl_off_t off, int origin)
 {
-	struct exchange *x = ud;
+	struct httpc_exchange *x = ud;
 
 	if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
 	x->sent = (uint64_t)off;
@@ -121,7 +110,7 @@ static char *without_password(const char *url)
 
 /* The certificate is asked for and checked under server_name, while the connection and the Host header stay
  * with the URL's host: libcurl takes the TLS name from the URL, so that is where server_name goes. */
-static char *set_server_name(struct exchange *x, CURLU *u, const char *server_name)
+static char *set_server_name(struct httpc_exchange *x, CURLU *u, const char *server_name)
 {
 	char *host = url_part(u, CURLUPART_HOST), *port = url_part(u, CURLUPART_PORT), *url = NULL;
 	struct buf text = {0};
@@ -140,7 +129,7 @@ static char *set_server_name(struct exchange *x, CURLU *u, const char *server_na
 	return url;
 }
 
-static bool set_url(struct exchange *x, const struct httpc_opts *o, struct err *e)
+static bool set_url(struct httpc_exchange *x, const struct httpc_opts *o, struct err *e)
 {
 	CURLU *u = curl_url();
 	CURLUcode rc = curl_url_set(u, CURLUPART_URL, o->url ? o->url : "", CURLU_NON_SUPPORT_SCHEME);
@@ -165,7 +154,7 @@ out:
 	return ok;
 }
 
-static void set_headers(struct exchange *x, const struct httpc_opts *o)
+static void set_headers(struct httpc_exchange *x, const struct httpc_opts *o)
 {
 	for (const char *const *h = o->headers; h && *h; h++) x->headers = curl_slist_append(x->headers, *h);
 	if (o->bearer) {
@@ -180,7 +169,7 @@ static void set_headers(struct exchange *x, const struct httpc_opts *o)
 	curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
 }
 
-static void set_method(struct exchange *x, const struct httpc_opts *o)
+static void set_method(struct httpc_exchange *x, const struct httpc_opts *o)
 {
 	x->method = o->method ? o->method : o->body_at ? "PUT" : o->body.p ? "POST" : "GET";
 	if (o->body_at) {
@@ -202,7 +191,7 @@ static void set_method(struct exchange *x, const struct httpc_opts *o)
 		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, x->method);
 }
 
-static void set_strings(struct exchange *x, const struct httpc_opts *o)
+static void set_strings(struct httpc_exchange *x, const struct httpc_opts *o)
 {
 	const struct {
 		CURLoption opt;
@@ -228,7 +217,7 @@ static long curl_time(int64_t ns, int64_t unit)
 	return n > INT32_MAX ? INT32_MAX : n > 0 ? (long)n : 1;
 }
 
-static void set_limits(struct exchange *x, const struct httpc_opts *o)
+static void set_limits(struct httpc_exchange *x, const struct httpc_opts *o)
 {
 	int64_t connect = o->connect_timeout_ns > 0 ? o->connect_timeout_ns : o->timeout_ns;
 
@@ -245,7 +234,7 @@ static void set_limits(struct exchange *x, const struct httpc_opts *o)
 		curl_easy_setopt(x->easy, CURLOPT_MAXAGE_CONN, curl_time(o->idle_timeout_ns, 1000000000));
 }
 
-static void exchange_fini(struct exchange *x)
+void httpc_exchange_fini(struct httpc_exchange *x)
 {
 	if (x->easy) curl_easy_cleanup(x->easy);
 	curl_slist_free_all(x->headers);
@@ -255,13 +244,15 @@ static void exchange_fini(struct exchange *x)
 }
 
 /* Takes the handle, or a new one when it is NULL. On failure x holds nothing. */
-static bool exchange_init(struct exchange *x, CURL *easy, const struct httpc_opts *o, struct err *e)
+bool httpc_exchange_init(struct httpc_exchange *x, CURL *easy, const struct httpc_opts *o, struct err *e)
 {
-	*x = (struct exchange){.easy = easy ? easy : new_handle(e)};
+	*x = (struct httpc_exchange){.easy = easy ? easy : new_handle(e)};
 	memcpy(x->want, o->want, sizeof x->want);
+	x->take = o->take;
+	x->take_ud = o->take_ud;
 	if (!x->easy) return false;
 	if (!set_url(x, o, e)) {
-		exchange_fini(x);
+		httpc_exchange_fini(x);
 		return false;
 	}
 	curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
@@ -284,13 +275,15 @@ static bool exchange_init(struct exchange *x, CURL *easy, const struct httpc_opt
 	return true;
 }
 
-static void describe_failure(const struct exchange *x, CURLcode rc, struct err *e)
+void httpc_describe_failure(const struct httpc_exchange *x, CURLcode rc, struct err *e)
 {
 	const char *why = x->errbuf[0] ? x->errbuf : curl_easy_strerror(rc);
 
 	if (x->too_large)
 		err_set(e, ERR_TOO_LARGE, "%s %s: the answer is larger than %zu bytes", x->method, x->shown_url,
 			x->max_body);
+	else if (x->stopped)
+		err_set(e, ERR_CANCELLED, "%s %s: stopped", x->method, x->shown_url);
 	else if (rc == CURLE_OPERATION_TIMEDOUT)
 		err_set(e, ERR_TIMEOUT, "%s %s: no complete answer within %.3g s: %s", x->method, x->shown_url,
 			(double)x->timeout_ns / 1e9, why);
@@ -310,7 +303,7 @@ static int64_t retry_after(CURL *easy)
 	return s;
 }
 
-static void wanted_headers(const struct exchange *x, struct httpc_result *res)
+static void wanted_headers(const struct httpc_exchange *x, struct httpc_result *res)
 {
 	struct curl_header *h;
 
@@ -322,7 +315,7 @@ static void wanted_headers(const struct exchange *x, struct httpc_result *res)
 }
 
 /* Moves the body into *res. */
-static void exchange_result(struct exchange *x, CURLcode rc, struct httpc_result *res)
+static void exchange_result(struct httpc_exchange *x, CURLcode rc, struct httpc_result *res)
 {
 	curl_off_t us = 0;
 	char *type = NULL;
@@ -332,7 +325,7 @@ static void exchange_result(struct exchange *x, CURLcode rc, struct httpc_result
 	curl_easy_getinfo(x->easy, CURLINFO_TOTAL_TIME_T, &us);
 	res->elapsed_ns = us * 1000;
 	if (rc != CURLE_OK) {
-		describe_failure(x, rc, &res->err);
+		httpc_describe_failure(x, rc, &res->err);
 		return;
 	}
 	res->ok = true;
@@ -348,15 +341,15 @@ static void exchange_result(struct exchange *x, CURLcode rc, struct httpc_result
 
 bool httpc_do(const struct httpc_opts *o, struct httpc_result *res, struct err *e)
 {
-	struct exchange x;
+	struct httpc_exchange x;
 
 	*res = (struct httpc_result){.err = ERR_INIT, .retry_after_s = -1};
-	if (!exchange_init(&x, NULL, o, &res->err)) {
+	if (!httpc_exchange_init(&x, NULL, o, &res->err)) {
 		*e = res->err;
 		return false;
 	}
 	exchange_result(&x, curl_easy_perform(x.easy), res);
-	exchange_fini(&x);
+	httpc_exchange_fini(&x);
 	if (!res->ok) *e = res->err;
 	return res->ok;
 }
@@ -412,17 +405,17 @@ static void give_handle(struct httpc_pool *p, CURL *easy)
 
 bool httpc_pool_do(struct httpc_pool *p, const struct httpc_opts *o, struct httpc_result *res, struct err *e)
 {
-	struct exchange x;
+	struct httpc_exchange x;
 
 	*res = (struct httpc_result){.err = ERR_INIT, .retry_after_s = -1};
-	if (!exchange_init(&x, take_handle(p), o, &res->err)) {
+	if (!httpc_exchange_init(&x, take_handle(p), o, &res->err)) {
 		*e = res->err;
 		return false;
 	}
 	exchange_result(&x, curl_easy_perform(x.easy), res);
 	give_handle(p, x.easy);
 	x.easy = NULL;
-	exchange_fini(&x);
+	httpc_exchange_fini(&x);
 	if (!res->ok) *e = res->err;
 	return res->ok;
 }
@@ -439,7 +432,7 @@ static void call_free(struct httpc_call *call)
 		c->calls = call->next;
 	if (call->next) call->next->prev = call->prev;
 	curl_multi_remove_handle(c->multi, call->x.easy);
-	exchange_fini(&call->x);
+	httpc_exchange_fini(&call->x);
 	free(call);
 }
 
@@ -602,7 +595,7 @@ struct httpc_call *httpc_send(struct httpc *c, const struct httpc_opts *o, httpc
 	call->c = c;
 	call->fn = fn;
 	call->ud = ud;
-	if (!exchange_init(&call->x, NULL, o, e)) {
+	if (!httpc_exchange_init(&call->x, NULL, o, e)) {
 		free(call);
 		return NULL;
 	}

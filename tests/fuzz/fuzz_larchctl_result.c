@@ -55,6 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		print_deletes(&c, deletes.v, deletes.n);
 		buf_free(&c.out);
 	}
+	e = ERR_INIT;
+	size_t dropped;
+	if (result_parse_frame(&a, text, &r, &dropped, &e))
+		show(&r, true);
+	else if (e.code != ERR_CORRUPT)
+		abort();
 	arena_free(&a);
 	return 0;
 }

@@ -426,3 +426,47 @@ def test_over_tls(env):
     except Closed as e:
         assert e.code == 1001
     assert server.wait() == 0
+
+
+class Ctl:
+    """larchctl in the background, its lines as they come."""
+
+    def __init__(self, env, *args):
+        self.proc = subprocess.Popen(env.command("larchctl", *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def lines(self, n):
+        return [self.proc.stdout.readline().rstrip("\n") for _ in range(n)]
+
+    def stop(self):
+        self.proc.terminate()
+        out, err = self.proc.communicate(timeout=60)
+        return out.splitlines(), err
+
+
+@short
+def test_larchctl_follows(env):
+    server = env.server()
+    now = time.time_ns()
+    server.push({"app": "a"}, [f"old {i}" for i in range(20)], start_ns=now - 10**9)
+    ctl = Ctl(env, "tail", "-s", server.url, "-o", "raw", "-n", "3", '{app="a"} |= ""')
+    assert ctl.lines(3) == ["old 17", "old 18", "old 19"]
+    server.push({"app": "a"}, [(now - 3600 * 10**9, "late"), (now + 1, "new")])
+    assert ctl.lines(2) == ["late", "new"]
+    server.stop()
+    server.restart()
+    server.push({"app": "a"}, ["after the restart"])
+    assert ctl.lines(1) == ["after the restart"]
+    out, err = ctl.stop()
+    assert out == [] and "the server is stopping; opening it again" in err, (out, err)
+    ctl = Ctl(env, "query", "--tail", "-s", server.url, "-o", "jsonl", "-n", "1", '{app="a"} | drop service_name, detected_level')
+    line = json.loads(ctl.lines(1)[0])
+    assert line["labels"] == {"app": "a"} and line["line"] == "after the restart", line
+    ctl.stop()
+    nothing = Ctl(env, "tail", "-s", server.url, "-o", "raw", "-n", "0", "--delay", "1s", '{app="a"}')
+    env.wait_for(lambda: server.metric("loki_querier_tail_active") == 1)
+    server.push({"app": "a"}, ["first"])
+    assert nothing.lines(1) == ["first"]
+    nothing.stop()
+    bad = env.run("larchctl", "tail", "-s", server.url, 'rate({app="a"}[1m])')
+    assert bad.returncode == 1 and "unsupported query expression" in bad.stderr, bad
+    assert env.run("larchctl", "tail", "-s", server.url, "--to", "now", '{app="a"}').returncode == 2

@@ -136,11 +136,35 @@ static void label_lists(void **state)
 	assert_int_equal(series.v[1].n, 0);
 }
 
+static void frames_of_tails(void **state)
+{
+	struct err e = ERR_INIT;
+	struct result r;
+	size_t dropped;
+
+	(void)state;
+	assert_true(result_parse_frame(
+		&mem,
+		STR("{\"streams\":[{\"stream\":{\"a\":\"1\"},\"values\":[[\"2\",\"x\"]]},"
+		    "{\"stream\":{},\"values\":[[\"1\",\"y\",{}]]}],\"dropped_entries\":[{\"timestamp\":"
+		    "\"1\",\"labels\":{\"a\":\"1\"}},{}],\"encodingFlags\":[\"x\"]}"),
+		&r, &dropped, &e));
+	assert_int_equal(r.nentries, 2);
+	assert_int_equal(r.entries[1].ts, 1);
+	assert_true(str_eqc(r.entries[0].line, "x"));
+	assert_int_equal(dropped, 2);
+	assert_true(result_parse_frame(&mem, STR("{\"streams\":null,\"dropped_entries\":null}"), &r, &dropped, &e));
+	assert_int_equal(r.nentries + dropped, 0);
+	assert_false(result_parse_frame(&mem, STR("{\"streams\":{}}"), &r, &dropped, &e));
+	assert_int_equal(e.code, ERR_CORRUPT);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(streams), T(metrics), T(not_an_answer), T(label_lists)};
+	const struct CMUnitTest tests[] = {T(streams), T(metrics), T(not_an_answer), T(label_lists),
+					   T(frames_of_tails)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

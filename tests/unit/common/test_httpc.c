@@ -82,7 +82,50 @@ static void on_big(struct httpd_req *r, void *ctx)
 	httpd_reply(r, 200, NULL, &b);
 }
 
+/* Says what it was asked, and then what it hears, up to a dot. */
+static void *converse(void *ud)
+{
+	struct httpd_conn *c = ud;
+	int fd = httpd_conn_fd(c);
+	char text[64];
+	ssize_t n = 0;
+
+	do {
+		if (n < 0) usleep(1000);
+		n = read(fd, text, sizeof text);
+		if (n > 0 && write(fd, text, (size_t)n) != n) abort();
+	} while (n < 0 || (n > 0 && text[n - 1] != '.'));
+	httpd_conn_close(c);
+	return NULL;
+}
+
+static void on_upgraded(void *ud, struct httpd_conn *c)
+{
+	pthread_t th;
+
+	(void)ud;
+	if (!c) return;
+	if (write(httpd_conn_fd(c), "hello ", 6) != 6) abort();
+	pthread_create(&th, NULL, converse, c);
+	pthread_detach(th);
+}
+
+static void on_upgrade(struct httpd_req *r, void *ctx)
+{
+	struct buf v = {0};
+
+	(void)ctx;
+	buf_str(&v, httpd_header(r, "Authorization"));
+	httpd_header_add(r, "X-Got", buf_cstr(&v));
+	buf_free(&v);
+	if (!str_eqc(httpd_arg(r, "q"), "a b"))
+		httpd_reply_text(r, 403, STR("not you"));
+	else
+		httpd_upgrade(r, "echo", on_upgraded, NULL);
+}
+
 static const struct httpd_route routes[] = {
+	{"GET", "/upgrade", on_upgrade, 0, "upgrade"},
 	{"GET POST PUT DELETE", "/echo", on_echo, 1 << 20, "echo"},
 	{"GET", "/busy", on_busy, 0, "busy"},
 	{"GET POST", "/moved", on_moved, 1 << 20, "moved"},
@@ -91,7 +134,8 @@ static const struct httpd_route routes[] = {
 
 static int start_servers(void **state)
 {
-	struct httpd_config c = {.address = "127.0.0.1", .prefix = "", .routes = routes, .nroutes = 4};
+	struct httpd_config c = {
+		.address = "127.0.0.1", .prefix = "", .routes = routes, .nroutes = sizeof routes / sizeof *routes};
 	struct err e = ERR_INIT;
 
 	(void)state;
@@ -532,6 +576,87 @@ static void callbacks_may_send(void **state)
 	close_client(&n);
 }
 
+static void connections_that_leave_http(void **state)
+{
+	static const char *const headers[] = {"Connection: Upgrade", "Upgrade: echo", NULL};
+	struct httpc_opts o = {
+		.headers = headers, .user = "u", .password = "p", .want = {"x-got"}, .timeout_ns = 20 * SEC};
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+	struct httpc_conn *c;
+	struct buf got = {0};
+	char url[128], part[8];
+	ssize_t n;
+
+	(void)state;
+	snprintf(url, sizeof url, "%s/upgrade?q=a%%20b", t.base);
+	o.url = url;
+	c = httpc_upgrade(&o, &res, &e);
+	if (!c) fail_msg("%d %s", res.status, e.msg);
+	assert_string_equal(res.got[0], "Basic dTpw");
+	assert_true(httpc_conn_write(c, STR("and "), 20 * SEC, &e));
+	while (got.n < 10 && (n = httpc_conn_read(c, part, sizeof part, 20 * SEC, &e)) > 0)
+		buf_add(&got, part, (size_t)n);
+	assert_int_equal(httpc_conn_read(c, part, sizeof part, 10 * MS, &e), -1);
+	assert_int_equal(e.code, ERR_TIMEOUT);
+	assert_true(httpc_conn_write(c, STR("good bye."), 20 * SEC, &e));
+	while ((n = httpc_conn_read(c, part, sizeof part, 20 * SEC, &e)) > 0) buf_add(&got, part, (size_t)n);
+	assert_int_equal(n, 0);
+	assert_string_equal(buf_cstr(&got), "hello and good bye.");
+	httpc_conn_close(c);
+	buf_free(&got);
+	/* Another answer. */
+	snprintf(url, sizeof url, "%s/upgrade", t.base);
+	assert_null(httpc_upgrade(&o, &res, &e));
+	assert_true(res.ok);
+	assert_int_equal(res.status, 403);
+	assert_string_equal(buf_cstr(&res.body), "not you");
+	buf_free(&res.body);
+	/* No answer. */
+	o.url = t.silent;
+	o.timeout_ns = 100 * MS;
+	e = ERR_INIT;
+	assert_null(httpc_upgrade(&o, &res, &e));
+	assert_false(res.ok);
+	assert_int_equal(e.code, ERR_TIMEOUT);
+}
+
+static bool take_some(void *ud, struct str bytes)
+{
+	size_t *n = ud;
+
+	*n += bytes.n;
+	return *n < 100000;
+}
+
+static void bodies_as_they_come(void **state)
+{
+	struct httpc_result res;
+	struct err e = ERR_INIT;
+	char url[128];
+	size_t n = 0;
+	struct httpc_opts o = {.url = url, .take = take_some, .take_ud = &n, .max_body = 10};
+
+	(void)state;
+	snprintf(url, sizeof url, "%s/big", t.base);
+	if (httpc_do(&o, &res, &e)) {
+		assert_int_equal(res.status, 200);
+		assert_true(n > 10 && n < 100000);
+	} else {
+		assert_int_equal(e.code, ERR_CANCELLED);
+		assert_true(n >= 100000);
+	}
+	assert_int_equal(res.body.n, 0);
+	n = 0;
+	snprintf(url, sizeof url, "%s/none", t.base);
+	o.max_body = 1000;
+	assert_true(httpc_do(&o, &res, &e));
+	assert_int_equal(res.status, 404);
+	assert_int_equal(n, 0); /* errors stand in the result */
+	assert_string_equal(buf_cstr(&res.body), "404 page not found\n");
+	buf_free(&res.body);
+}
+
 static void shown_urls(void **state)
 {
 	struct buf b = {0};
@@ -565,6 +690,8 @@ int main(void)
 		cmocka_unit_test(refused_connection),
 		cmocka_unit_test(cancelling),
 		cmocka_unit_test(callbacks_may_send),
+		cmocka_unit_test(connections_that_leave_http),
+		cmocka_unit_test(bodies_as_they_come),
 		cmocka_unit_test(shown_urls),
 	};
 
