@@ -174,14 +174,15 @@ static void check_row(struct verify *v, const struct segment_stream *st, uint32_
 static void check_rows(struct verify *v, uint32_t number, const struct segment_stream *st)
 {
 	uint64_t bytes = 0;
-	int64_t min = INT64_MAX, max = INT64_MIN, before = 0, ts;
+	int64_t min = INT64_MAX, max = INT64_MIN, before = 0;
 	bool lost = false; /* what cannot be read was told of with the blocks */
 	for (uint32_t row = st->first_row, next; row < st->first_row + st->rows; row = next) {
 		struct err e = ERR_INIT;
 		struct str line;
 		const struct labels *meta;
 		next = row + 1;
-		if (!columns_ts(&v->cols, row, &ts, &e) || !(meta = columns_meta(&v->cols, row, &e))) {
+		const int64_t *ts = columns_ts(&v->cols, row, &e);
+		if (!ts || !(meta = columns_meta(&v->cols, row, &e))) {
 			next = behind(v, row, false);
 			lost = true;
 			continue;
@@ -191,10 +192,10 @@ static void check_rows(struct verify *v, uint32_t number, const struct segment_s
 			lost = true;
 			continue;
 		}
-		check_row(v, st, row, &before, line, meta, ts);
+		check_row(v, st, row, &before, line, meta, *ts);
 		bytes += line.n;
-		if (ts < min) min = ts;
-		if (ts > max) max = ts;
+		if (*ts < min) min = *ts;
+		if (*ts > max) max = *ts;
 	}
 	v->bytes += st->bytes;
 	if (lost) return;
