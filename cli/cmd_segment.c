@@ -194,7 +194,9 @@ static bool dump_row(struct cli *c, struct columns *cols, const struct labels *l
 {
 	struct result_entry entry = {.labels = labels};
 	const struct labels *meta;
-	if (!columns_ts(cols, row, &entry.ts, e)) return false;
+	const int64_t *ts = columns_ts(cols, row, e);
+	if (!ts) return false;
+	entry.ts = *ts;
 	if ((c->o.from || c->o.since) && entry.ts < c->o.start) return true;
 	if (c->o.to && entry.ts >= c->o.end) return true;
 	if (!columns_line(cols, row, &entry.line, e) || !(meta = columns_meta(cols, row, e))) return false;
