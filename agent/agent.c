@@ -24,6 +24,7 @@
 #define PUMP_ROUNDS     8               /* reads before the loop looks at its descriptors again */
 #define IDLE_CHECK      (20 * UNITS_MS) /* how often stopping looks whether clients are done */
 #define READY_CHECK     (250 * UNITS_MS)
+#define NOTE_READ       UNITS_SEC  /* how long what was read may be unknown to the ledger while nothing is sent */
 #define LEDGER_APPENDED (4u << 20) /* the log behind a snapshot may grow so long */
 #define MISSING_KEPT    (24 * UNITS_HOUR)
 
@@ -65,7 +66,7 @@ struct agent {
 	size_t nnames;
 	struct job *jobs;
 	size_t njobs, turn;
-	struct loop_timer *pump_timer, *save_timer, *stop_timer, *ready_timer;
+	struct loop_timer *pump_timer, *save_timer, *note_timer, *stop_timer, *ready_timer;
 	struct buf config_text, out;
 	double tokens; /* limits_config.readline_rate */
 	int64_t tokens_at;
@@ -317,6 +318,15 @@ static void on_before_send(void *ud)
 	}
 	metrics_inc(a->metrics, STAT_LEDGER_FAILURES, 1);
 	log_error("stamps cannot be written down; lines may arrive twice after a crash", kv_err(&e));
+}
+
+/* Stages may hold lines for long: should their file be rotated while nobody reads, it must be known which it was. */
+static void on_note(void *ud)
+{
+	struct agent *a = ud;
+
+	if (!a->opts.dry_run) on_before_send(a);
+	loop_timer_set(a->note_timer, NOTE_READ);
 }
 
 /* The offsets that the positions file will have, and had, tell later whether another program changed it. */
@@ -635,6 +645,7 @@ static bool start(struct agent *a, struct err *e)
 	a->save_timer = loop_timer_add(
 		a->loop, UNITS_SEC < a->conf->positions.sync_period ? UNITS_SEC : a->conf->positions.sync_period,
 		on_save, a);
+	a->note_timer = loop_timer_add(a->loop, NOTE_READ, on_note, a);
 	a->ready_timer = loop_timer_add(a->loop, 0, on_ready_check, a);
 	return true;
 }
@@ -649,6 +660,7 @@ static void stop(struct agent *a)
 	watch_free(a->watch);
 	if (a->pump_timer) loop_timer_del(a->pump_timer);
 	if (a->save_timer) loop_timer_del(a->save_timer);
+	if (a->note_timer) loop_timer_del(a->note_timer);
 	if (a->ready_timer) loop_timer_del(a->ready_timer);
 	if (a->stop_timer) loop_timer_del(a->stop_timer);
 	loop_free(a->loop);

@@ -124,6 +124,29 @@ def test_trace_in_partial_lines_over_a_crash_and_a_rotation(env):
 
 
 @short
+def test_trace_in_a_file_of_which_nothing_was_sent(env):
+    """What is read is known to the ledger soon, though a stage holds it and positions are saved rarely."""
+    sink = Sink(env)
+    os.makedirs(env.path("in"))
+    agent = env.agent(sink.url, config=CONFIG.replace("sync_period: 200ms", "sync_period: 1h") % TRACES, start=False)
+    append(env, NEXT, "in/b.log")
+    agent.start()
+    env.wait_for(lambda: os.path.exists(env.path("agent-positions.yaml")))  # the first time, and then not for an hour
+    append(env, FIRST)
+
+    def noted():
+        with open(env.path("agent-positions.yaml.larch"), "rb") as f:
+            return b"in/a.log" in f.read()
+    env.wait_for(noted)
+    agent.kill()
+    append(env, REST)
+    os.rename(env.path("in/a.log"), env.path("in/a.log.1"))
+    append(env, NEXT)
+    agent.restart()
+    check_whole(env, sink, ["\n".join(FIRST + REST)])
+
+
+@short
 def test_standard_input_is_sent_whole(env):
     sink = Sink(env)
     file = env.write("stdin.yaml", "clients: [{url: '%s/push'}]\nscrape_configs:\n- job_name: a\n  static_configs: "
