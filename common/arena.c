@@ -16,6 +16,12 @@ _Static_assert(sizeof(struct arena_block) == ALIGN, "the first allocation of a b
 
 static inline size_t round_up(size_t n) { return (n + ALIGN - 1) & ~(size_t)(ALIGN - 1); }
 
+struct arena_deferred {
+	void (*fn)(void *p);
+	void *p;
+	struct arena_deferred *before;
+};
+
 void arena_init(struct arena *a, size_t cap) { *a = (struct arena){.cap = cap}; }
 
 static void free_blocks(struct arena_block *b)
@@ -27,8 +33,21 @@ static void free_blocks(struct arena_block *b)
 	}
 }
 
+static void run_deferred(struct arena *a)
+{
+	for (; a->deferred; a->deferred = a->deferred->before) a->deferred->fn(a->deferred->p);
+}
+
+void arena_defer(struct arena *a, void (*fn)(void *p), void *p)
+{
+	struct arena_deferred *d = ARENA_NEW(a, struct arena_deferred);
+	*d = (struct arena_deferred){fn, p, a->deferred};
+	a->deferred = d;
+}
+
 void arena_free(struct arena *a)
 {
+	run_deferred(a);
 	free_blocks(a->head);
 	arena_init(a, a->cap);
 }
@@ -36,6 +55,7 @@ void arena_free(struct arena *a)
 void arena_reset(struct arena *a)
 {
 	struct arena_block *keep = a->head;
+	run_deferred(a);
 	a->used = 0;
 	if (!keep) return;
 	free_blocks(keep->next);

@@ -13,6 +13,7 @@
 
 struct arena {
 	struct arena_block *head;
+	struct arena_deferred *deferred;
 	char *p, *end;
 	size_t used; /* bytes handed out since init/reset */
 	size_t cap;  /* 0: none */
@@ -22,6 +23,9 @@ void arena_init(struct arena *a, size_t cap);
 void arena_free(struct arena *a);
 void arena_reset(struct arena *a);
 static inline bool arena_over(const struct arena *a) { return a->cap && a->used > a->cap; }
+
+/* Calls fn(p) when the arena is reset or freed, last come first: for what is not memory of the arena. */
+void arena_defer(struct arena *a, void (*fn)(void *p), void *p);
 
 void *arena_alloc(struct arena *a, size_t n);           /* uninitialised */
 void *arena_zalloc(struct arena *a, size_t n);

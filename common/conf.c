@@ -526,7 +526,7 @@ static bool decode_table(struct dec *d, const struct conf_table *t, const struct
 		if (!decode_table(d, f->sub, NULL, (char *)obj + f->off)) return false;
 		d->path.n = path_n;
 	}
-	if (!t->check || t->check(obj, n, d->e)) return true;
+	if ((!t->check || t->check(obj, n, d->e)) && (!t->derive || t->derive(obj, n, d->c->arena, d->e))) return true;
 	if (!d->e->line && n && path_n) {
 		d->e->line = n->line;
 		d->e->col = n->col;

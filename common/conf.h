@@ -72,6 +72,8 @@ struct conf_table {
 	const struct conf_field *fields; /* ends with {0} */
 	/* Checks and derived values after decoding, or NULL. at is the node (NULL: defaults only). */
 	bool (*check)(void *obj, const struct yaml *at, struct err *e);
+	/* The same for values that hold more than memory: what it makes is released with the arena (arena_defer). */
+	bool (*derive)(void *obj, const struct yaml *at, struct arena *a, struct err *e);
 	bool lenient;  /* unknown keys are warned about, not refused (stage bodies) */
 	bool any_case; /* keys match in any case (stage bodies) */
 	enum conf_typing typing;

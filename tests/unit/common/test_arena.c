@@ -91,6 +91,25 @@ static void arrays_grow(void **state)
 	arena_free(&a);
 }
 
+static char released[8];
+
+static void release(void *p) { strcat(released, p); }
+
+static void deferred_calls_run_once_in_reverse(void **state)
+{
+	struct arena a;
+	(void)state;
+	arena_init(&a, 0);
+	arena_defer(&a, release, "a");
+	arena_defer(&a, release, "b");
+	arena_reset(&a);
+	assert_string_equal(released, "ba");
+	arena_defer(&a, release, "c");
+	arena_free(&a);
+	arena_free(&a);
+	assert_string_equal(released, "bac");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +118,7 @@ int main(void)
 		cmocka_unit_test(cap_is_soft),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(arrays_grow),
+		cmocka_unit_test(deferred_calls_run_once_in_reverse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
