@@ -100,12 +100,13 @@ TABLE(ingester_wal_table, "ingester.wal",
       ROW(FLOAT, "disk_full_threshold", ingester.wal.disk_full_threshold, "0", "Pushes get 503 when this share of the disk (0 to 1) is used; 0: larch.disk_reserve alone counts."),
       NOTHING("checkpoint_duration"), NOTHING("replay_memory_ceiling"));
 TABLE(ingester_table, "ingester", BLOCK("wal", ingester_wal_table),
+      ROW(STR, "shutdown_marker_path", ingester.shutdown_marker_path, "", "Directory of the mark that /ingester/prepare_shutdown leaves: while it is there, heads are flushed at stop."),
       ROW(DUR_GO, "chunk_idle_period", ingester.chunk_idle_period, "30m", "Heads without news for so long are flushed."),
       ROW(DUR_GO, "max_chunk_age", ingester.max_chunk_age, "2h", "Heads are flushed at this age."),
       NOTHING("lifecycler"), NOTHING("concurrent_flushes"), NOTHING("flush_check_period"), NOTHING("flush_op_timeout"),
       NOTHING("flush_op_backoff"), NOTHING("chunk_retain_period"), NOTHING("chunk_block_size"), NOTHING("chunk_target_size"),
       NOTHING("chunk_encoding"), NOTHING("sync_period"), NOTHING("sync_min_utilization"), NOTHING("autoforget_unhealthy"),
-      NOTHING("index_shards"), NOTHING("max_returned_stream_errors"), NOTHING("shutdown_marker_path"), NOTHING("owned_streams_check_interval"),
+      NOTHING("index_shards"), NOTHING("max_returned_stream_errors"), NOTHING("owned_streams_check_interval"),
       NOTHING("max_transfer_retries"), NOTHING("query_store_max_look_back_period"), NOTHING("max_dropped_streams"), NOTHING("kafka_ingestion"));
 
 TABLE(distributor_otlp_table, "distributor.otlp_config",

@@ -45,6 +45,113 @@ static bool check_retention_stream(void *obj, const struct yaml *at, struct err 
 
 static const struct conf_table retention_stream_table = {"retention_stream entry", sizeof(struct limits_retention_stream), retention_stream_fields, .check = check_retention_stream};
 
+/* ---- otlp_config ---- */
+
+static const char *const otlp_actions[] = {"structured_metadata", "drop", "index_label", NULL};
+
+static const struct conf_field otlp_rule_fields[] = {
+	{.key = "action", .kind = CONF_ENUM, .off = offsetof(struct limits_otlp_rule, action), .def = "structured_metadata", .names = otlp_actions, .doc = "What becomes of the attributes."},
+	{.key = "attributes", .kind = CONF_STR_LIST, .off = offsetof(struct limits_otlp_rule, attributes), .doc = "Their names as OpenTelemetry has them."},
+	{.key = "regex", .kind = CONF_STR, .off = offsetof(struct limits_otlp_rule, regex), .doc = "Or an expression that matches the whole of a name."},
+	{0},
+};
+
+static void release_regex(void *p) { regex_free(p); }
+
+/* Compiled in the arena's name; ERR_INVALID at the node. */
+static struct regex *compile(struct str text, unsigned flags, const struct yaml *at, struct arena *a, struct err *e)
+{
+	struct regex *re = regex_new(text, flags, e);
+	if (re) {
+		arena_defer(a, release_regex, re);
+	} else {
+		struct err why = *e;
+		err_at(e, ERR_INVALID, at->line, at->col, "%s", why.msg);
+	}
+	return re;
+}
+
+static bool derive_otlp_rule(void *obj, const struct yaml *at, struct arena *a, struct err *e)
+{
+	struct limits_otlp_rule *r = obj;
+	if (!at) return true;
+	if (!r->attributes.n == !r->regex.n)
+		return err_at(e, ERR_INVALID, at->line, at->col, "%s",
+			      r->regex.n ? "only one of attributes or regex must be set" : "either attributes or regex must be set");
+	if (r->regex.n) r->re = compile(r->regex, REGEX_ANCHORED | REGEX_DOTALL, at, a, e);
+	return !r->regex.n || r->re;
+}
+
+static const struct conf_table otlp_rule_table = {"otlp_config entry", sizeof(struct limits_otlp_rule), otlp_rule_fields, .derive = derive_otlp_rule};
+
+static const struct conf_field otlp_resource_fields[] = {
+	{.key = "ignore_defaults", .kind = CONF_BOOL, .off = offsetof(struct limits_otlp, ignore_defaults), .doc = "Leave out distributor.otlp_config.default_resource_attributes_as_index_labels, which else come first."},
+	{.key = "attributes_config", .kind = CONF_LIST, .off = offsetof(struct limits_otlp, resource.written), .sub = &otlp_rule_table, .doc = "The first that takes an attribute decides."},
+	{0},
+};
+static const struct conf_table otlp_resource_table = {"resource_attributes", sizeof(struct limits_otlp), otlp_resource_fields};
+
+static const struct conf_field otlp_fields[] = {
+	{.key = "resource_attributes", .kind = CONF_OBJ, .sub = &otlp_resource_table, .doc = "Of what sends."},
+	{.key = "scope_attributes", .kind = CONF_LIST, .off = offsetof(struct limits_otlp, scope.written), .sub = &otlp_rule_table, .doc = "Of the library that logs; never labels."},
+	{.key = "log_attributes", .kind = CONF_LIST, .off = offsetof(struct limits_otlp, record.written), .sub = &otlp_rule_table, .doc = "Of the record itself."},
+	{.key = "severity_text_as_label", .kind = CONF_BOOL, .off = offsetof(struct limits_otlp, severity_text_as_label), .doc = "The severity's text is a label as well."},
+	{0},
+};
+
+static void derive_rules(struct limits_otlp_rules *r, struct arena *a)
+{
+	const struct limits_otlp_rule *w = r->written.v;
+	struct otlp_rule *v = arena_alloc(a, (r->written.n + 1) * sizeof *v);
+	for (size_t i = 0; i < r->written.n; i++)
+		v[i] = (struct otlp_rule){(enum otlp_action)w[i].action, w[i].attributes.v, w[i].attributes.n, w[i].re};
+	r->rules = (struct otlp_rule_list){v, r->written.n};
+}
+
+static bool derive_otlp(void *obj, const struct yaml *at, struct arena *a, struct err *e)
+{
+	struct limits_otlp *o = obj;
+	const struct limits_otlp_rule *scope = o->scope.written.v;
+	for (size_t i = 0; at && i < o->scope.written.n; i++)
+		if (scope[i].action == OTLP_INDEX_LABEL)
+			return err_at(e, ERR_INVALID, at->line, at->col, "scope_attributes: index_label is only for resource_attributes and log_attributes");
+	derive_rules(&o->resource, a);
+	derive_rules(&o->scope, a);
+	derive_rules(&o->record, a);
+	return true;
+}
+
+static const struct conf_table otlp_table = {"otlp_config", sizeof(struct limits_otlp), otlp_fields, .derive = derive_otlp};
+
+/* ---- blocked_queries ---- */
+
+static const struct conf_field blocked_fields[] = {
+	{.key = "pattern", .kind = CONF_STR, .off = offsetof(struct limits_blocked_query, pattern), .doc = "The query's text; empty: every query."},
+	{.key = "regex", .kind = CONF_BOOL, .off = offsetof(struct limits_blocked_query, regex), .doc = "The pattern is an expression that matches somewhere in the text."},
+	{.key = "hash", .kind = CONF_INT, .off = offsetof(struct limits_blocked_query, hash), .min = 0, .max = UINT32_MAX, .doc = "32-bit FNV-1 of the query's text, instead of a pattern."},
+	{.key = "types", .kind = CONF_STR_LIST, .csv = true, .off = offsetof(struct limits_blocked_query, types), .doc = "Only metric queries, log queries that filter (filter), or those that do not (limited)."},
+	{.key = "query_tags", .kind = CONF_STR_MAP, .off = offsetof(struct limits_blocked_query, query_tags), .doc = "Only where X-Query-Tags has all of these, in any case."},
+	{0},
+};
+
+static bool derive_blocked(void *obj, const struct yaml *at, struct arena *a, struct err *e)
+{
+	static const char *const types[] = {"metric", "filter", "limited"};
+	struct limits_blocked_query *b = obj;
+	for (size_t i = 0; at && i < b->types.n; i++) {
+		bool known = false;
+		for (size_t k = 0; k < sizeof types / sizeof *types; k++) known |= str_eqc(b->types.v[i], types[k]);
+		if (!known)
+			return err_at(e, ERR_INVALID, at->line, at->col, "types: \"%.*s\" is not one of metric, filter, limited",
+				      STR_ARG(b->types.v[i]));
+	}
+	if (!at || !b->regex || !b->pattern.n) return true;
+	b->re = compile(b->pattern, 0, at, a, e);
+	return b->re != NULL;
+}
+
+static const struct conf_table blocked_table = {"blocked_queries entry", sizeof(struct limits_blocked_query), blocked_fields, .derive = derive_blocked};
+
 static const struct conf_field larch_fields[] = {
 	ROW(BYTES, retention_bytes, "0", "Bytes on disk that the tenant's segments may take; beyond, the oldest go; 0: no limit."),
 	{0},
@@ -104,7 +211,7 @@ static const struct conf_field fields[] = {
 	{.key = "retention_stream", .kind = CONF_LIST, .off = offsetof(struct limits, retention_stream), .sub = &retention_stream_table, .doc = "Streams kept for another time: of the rules that match, the one with the highest priority counts, of several the shortest."},
 	{.key = "larch", .kind = CONF_OBJ, .sub = &larch_table, .doc = ""},
 	NOTHING(ingestion_rate_strategy), NOTHING(shard_streams), NOTHING(policy_stream_mapping),
-	LATER(otlp_config, "A mapping of OTLP attributes for each tenant is not there: name the resource attributes that become labels for all of them in distributor.otlp_config.default_resource_attributes_as_index_labels, and remove the block."),
+	{.key = "otlp_config", .kind = CONF_OBJ, .off = offsetof(struct limits, otlp), .sub = &otlp_table, .doc = "What becomes of attributes of OpenTelemetry's records."},
 	NOTHING(split_metadata_queries_by_interval), NOTHING(split_instant_metric_queries_by_interval),
 	NOTHING(split_recent_metadata_queries_by_interval), NOTHING(split_ingester_queries_by_interval),
 	NOTHING(max_query_parallelism), NOTHING(tsdb_max_query_parallelism), NOTHING(tsdb_max_bytes_per_shard),
@@ -117,7 +224,7 @@ static const struct conf_field fields[] = {
 	NOTHING(ruler_max_rule_groups_per_tenant), NOTHING(ruler_evaluation_delay_duration), NOTHING(ruler_tenant_shard_size),
 	NOTHING(index_gateway_shard_size), NOTHING(bloom_gateway_enable_filtering), NOTHING(bloom_creation_enabled),
 	NOTHING(allow_deletes), NOTHING(log_push_request), NOTHING(s3_sse_type),
-	LATER(blocked_queries, "Queries cannot be blocked: remove the key."),
+	{.key = "blocked_queries", .kind = CONF_LIST, .off = offsetof(struct limits, blocked_queries), .sub = &blocked_table, .doc = "Queries that are refused."},
 	LATER(ruler_remote_write_url, "There is no ruler: keep recording rules where they run now and remove the key."),
 	LATER(ruler_remote_write_config, "There is no ruler: keep recording rules where they run now and remove the key."),
 	LATER(ruler_alertmanager_config, "There is no ruler: keep alerting rules where they run now and remove the key."),
@@ -138,3 +245,47 @@ static bool check(void *obj, const struct yaml *at, struct err *e)
 }
 
 const struct conf_table limits_table = {"limits_config", sizeof(struct limits), fields, .check = check};
+
+/* ---- several tenants ---- */
+
+/* The smaller one, where 0 is no limit. */
+#define STRICTER(to, also, key)                                                                                        \
+	do {                                                                                                           \
+		if ((also)->key > 0 && ((to)->key <= 0 || (also)->key < (to)->key)) (to)->key = (also)->key;           \
+	} while (0)
+
+static struct conf_strs both_strs(struct conf_strs x, struct conf_strs y, struct arena *a)
+{
+	struct conf_strs out = {arena_alloc(a, (x.n + y.n + 1) * sizeof *out.v), x.n + y.n};
+	if (x.n) memcpy(out.v, x.v, x.n * sizeof *out.v);
+	if (y.n) memcpy(out.v + x.n, y.v, y.n * sizeof *out.v);
+	return out;
+}
+
+static struct conf_list both_lists(struct conf_list x, struct conf_list y, size_t size, struct arena *a)
+{
+	struct conf_list out = {arena_alloc(a, (x.n + y.n + 1) * size), x.n + y.n};
+	if (x.n) memcpy(out.v, x.v, x.n * size);
+	if (y.n) memcpy((char *)out.v + x.n * size, y.v, y.n * size);
+	return out;
+}
+
+void limits_strictest(struct limits *to, const struct limits *also, struct arena *a)
+{
+	STRICTER(to, also, max_query_length);
+	STRICTER(to, also, max_query_lookback);
+	STRICTER(to, also, max_query_range);
+	STRICTER(to, also, max_query_series);
+	STRICTER(to, also, max_entries_limit_per_query);
+	STRICTER(to, also, max_streams_matchers_per_query);
+	STRICTER(to, also, query_timeout);
+	STRICTER(to, also, max_query_bytes_read);
+	STRICTER(to, also, volume_max_series);
+	if (also->minimum_labels_number > to->minimum_labels_number)
+		to->minimum_labels_number = also->minimum_labels_number;
+	to->volume_enabled &= also->volume_enabled;
+	to->enable_multi_variant_queries &= also->enable_multi_variant_queries;
+	to->required_labels = both_strs(to->required_labels, also->required_labels, a);
+	to->blocked_queries =
+		both_lists(to->blocked_queries, also->blocked_queries, sizeof(struct limits_blocked_query), a);
+}

@@ -7,12 +7,40 @@
 #define LARCH_SERVER_LIMITS_H
 
 #include "common/conf.h"
+#include "proto/otlp.h"
 
 enum deletion_mode { DELETION_DISABLED, DELETION_FILTER_ONLY, DELETION_FILTER_AND_DELETE };
 
 struct limits_retention_stream {
 	struct str selector;
 	int64_t priority, period; /* ns */
+};
+
+/* A list of rules as the file has it, and made of it. */
+struct limits_otlp_rules {
+	struct conf_list written; /* of struct limits_otlp_rule */
+	struct otlp_rule_list rules;
+};
+
+struct limits_otlp_rule {
+	int action; /* enum otlp_action */
+	struct conf_strs attributes;
+	struct str regex;
+	struct regex *re; /* of the arena; NULL: no regex */
+};
+
+struct limits_otlp {
+	bool ignore_defaults, severity_text_as_label;
+	struct limits_otlp_rules resource, scope, record;
+};
+
+struct limits_blocked_query {
+	struct str pattern;
+	bool regex;
+	int64_t hash; /* FNV-1 of the query's text; 0: the pattern counts */
+	struct conf_strs types;
+	struct labels query_tags;
+	struct regex *re; /* of the arena; NULL: whole text */
 };
 
 struct limits {
@@ -38,6 +66,7 @@ struct limits {
 	struct str block_ingestion_until;
 	int64_t block_ingestion_until_ns; /* parsed; 0: not blocked */
 	int64_t block_ingestion_status_code;
+	struct limits_otlp otlp;
 	/* query */
 	int64_t max_query_length, max_query_lookback, max_query_range;
 	int64_t max_query_series, max_entries_limit_per_query, max_streams_matchers_per_query;
@@ -45,6 +74,7 @@ struct limits {
 	int64_t max_concurrent_tail_requests;
 	uint64_t max_query_bytes_read;
 	struct conf_strs required_labels;
+	struct conf_list blocked_queries; /* of struct limits_blocked_query */
 	int64_t minimum_labels_number;
 	struct conf_strs shard_aggregations;
 	bool enable_multi_variant_queries;
@@ -59,5 +89,8 @@ struct limits {
 };
 
 extern const struct conf_table limits_table;
+
+/* Makes *to no laxer for queries than `also` is: for a query over several tenants. Lists are the arena's. */
+void limits_strictest(struct limits *to, const struct limits *also, struct arena *a);
 
 #endif

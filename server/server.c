@@ -40,7 +40,7 @@ struct server {
 	struct api_push push;
 	struct api_status status;
 	struct budget heads, bodies;
-	char *auth_file, *wal_dir, *address, *prefix;
+	char *auth_file, *wal_dir, *address, *prefix, *marker_dir;
 };
 
 /* The memory limit's parts, in sixteenths: heads, request bodies, block cache, one query. One is left to what nobody
@@ -159,6 +159,12 @@ static void answered(void *ctx, const char *route, const char *method, int statu
 	metrics_observe(metrics_get(s->metrics, METRIC_REQUEST_SECONDS, values), (double)ns / 1e9);
 }
 
+static void blocked(void *ud, struct str tenant)
+{
+	struct server *s = ud;
+	metrics_add(metrics_get(s->metrics, METRIC_QUERIES_BLOCKED, &tenant), 1);
+}
+
 static void start_metrics(struct server *s)
 {
 	struct str version = STR(LARCH_VERSION);
@@ -228,6 +234,9 @@ static bool start_http(struct server *s, struct err *e)
 	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_decompressed_size, c->distributor.otlp_index_labels};
 	s->status.metrics = c->server.register_instrumentation ? s->metrics : NULL;
 	config_print(c, &s->status.config);
+	struct str marker = c->ingester.shutdown_marker_path;
+	s->status.fs = &fs_real;
+	s->status.marker_dir = s->marker_dir = marker.n ? mem_strndup(marker.p, marker.n) : NULL;
 	s->api = (struct api){
 		.store = s->store, .maintain = s->maintain, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
@@ -285,7 +294,7 @@ struct server *server_start(const struct config *c, struct err *e)
 	s->config = c;
 	start_metrics(s);
 	s->distributor = distributor_new(&clock_real, s->metrics);
-	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY)});
+	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY), .blocked = blocked, .ud = s});
 	if (start_access(s, e) && start_storage(s, e)) {
 		start_maintenance(s);
 		metrics_on_expose(s->metrics, read_figures, s);
@@ -334,8 +343,9 @@ void server_stop(struct server *s)
 	queries_free(s->queries);
 	tails_free(s->tails);
 	maintain_stop(s->maintain);
-	if (s->ingest) ingest_stop(s->ingest, s->config->ingester.wal.flush_on_shutdown);
-	if (s->store && s->config->ingester.wal.flush_on_shutdown) upload_rest(s->store);
+	bool flush = s->config->ingester.wal.flush_on_shutdown || api_shutdown_marked(&fs_real, s->marker_dir);
+	if (s->ingest) ingest_stop(s->ingest, flush);
+	if (s->store && flush) upload_rest(s->store);
 	exec_engine_free(s->engine);
 	if (s->store) store_close(s->store);
 	distributor_free(s->distributor);
@@ -348,5 +358,6 @@ void server_stop(struct server *s)
 	free(s->wal_dir);
 	free(s->address);
 	free(s->prefix);
+	free(s->marker_dir);
 	free(s);
 }

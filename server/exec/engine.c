@@ -3,6 +3,7 @@
 
 #include "common/units.h"
 #include "server/exec/eval.h"
+#include "server/exec/guards.h"
 #include "server/exec/logs.h"
 
 #include <stdlib.h>
@@ -13,6 +14,8 @@ struct exec_engine {
 	struct pool *pool;
 	struct clock *clock;
 	struct exec_memory memory;
+	void (*blocked)(void *ud, struct str tenant);
+	void *ud;
 };
 
 struct exec_engine *exec_engine_new(const struct exec_config *c)
@@ -20,6 +23,8 @@ struct exec_engine *exec_engine_new(const struct exec_config *c)
 	struct exec_engine *en = mem_zalloc(sizeof *en);
 	en->pool = pool_new(c->threads);
 	en->clock = c->clock;
+	en->blocked = c->blocked;
+	en->ud = c->ud;
 	en->memory.bytes.limit = c->query_memory ? c->query_memory : DEFAULT_MEMORY;
 	return en;
 }
@@ -128,137 +133,6 @@ void query_stats_add(struct query *q, const struct scan_stats *s, uint64_t passe
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* ---- limits ---- */
-
-struct limit_check {
-	struct query *q;
-	struct err *e;
-	bool ok;
-	uint64_t bytes;
-};
-
-static bool required_labels(const struct selector *s, const struct conf_strs *need, struct err *e)
-{
-	struct buf missing = {0}, present = {0};
-	for (size_t i = 0; i < s->n; i++) buf_printf(&present, "%s%.*s", i ? ", " : "", STR_ARG(s->v[i].name));
-	for (size_t k = 0; k < need->n; k++) {
-		bool found = false;
-		for (size_t i = 0; i < s->n; i++) found |= str_eq(s->v[i].name, need->v[k]);
-		if (!found) buf_printf(&missing, "%s%.*s", missing.n ? ", " : "", STR_ARG(need->v[k]));
-	}
-	bool ok = missing.n == 0;
-	if (!ok)
-		err_set(e, ERR_INVALID,
-			"stream selector is missing required matchers [%.*s], labels present in the query were [%.*s]",
-			STR_ARG(buf_view(&missing)), STR_ARG(buf_view(&present)));
-	buf_free(&missing);
-	buf_free(&present);
-	return ok;
-}
-
-static bool minimum_labels(const struct selector *s, int64_t need, struct err *e)
-{
-	if (need <= 0 || s->n >= (size_t)need) return true;
-	struct buf present = {0};
-	for (size_t i = 0; i < s->n; i++) buf_printf(&present, "%s%.*s", i ? ", " : "", STR_ARG(s->v[i].name));
-	err_set(e, ERR_INVALID,
-		"stream selector has less label matchers than required: (present: [%.*s], number_present: %zu, "
-		"required_number_label_matchers: %lld)",
-		STR_ARG(buf_view(&present)), s->n, (long long)need);
-	buf_free(&present);
-	return false;
-}
-
-static bool interval_limit(const struct logql_range *r, int64_t max, struct err *e)
-{
-	if (!r || max <= 0 || r->interval <= max) return true;
-	struct buf have = {0}, may = {0};
-	units_dur_prom_print(&have, r->interval);
-	units_dur_prom_print(&may, max);
-	err_set(e, ERR_INVALID, "[interval] value exceeds limit: [%s] > [%s]", buf_cstr(&have), buf_cstr(&may));
-	buf_free(&have);
-	buf_free(&may);
-	return false;
-}
-
-static bool count_bytes(struct limit_check *c, const struct logql_log *log, const struct logql_range *r)
-{
-	const struct exec_query *in = c->q->in;
-	int64_t from = in->instant ? in->end : in->start, to = in->end;
-	if (r) {
-		from -= r->interval + r->offset;
-		to -= r->offset;
-	}
-	for (size_t i = 0; i < in->n_sources; i++) {
-		struct reader_stats st = {0};
-		if (!snapshot_stats(in->sources[i].snap, log->selector.v, log->selector.n, from, to, &st, c->e))
-			return false;
-		c->bytes += st.bytes;
-	}
-	return true;
-}
-
-static void check_log(void *ud, const struct logql_log *log, const struct logql_range *r)
-{
-	struct limit_check *c = ud;
-	const struct limits *l = c->q->in->limits;
-	if (!c->ok) return;
-	int64_t max = l->max_streams_matchers_per_query;
-	if (max > 0 && log->selector.n > (size_t)max)
-		c->ok = err_set(c->e, ERR_INVALID,
-				"max streams matchers per query exceeded, matchers-count > limit (%zu > %lld)",
-				log->selector.n, (long long)max);
-	c->ok = c->ok && required_labels(&log->selector, &l->required_labels, c->e) &&
-		minimum_labels(&log->selector, l->minimum_labels_number, c->e) &&
-		interval_limit(r, l->max_query_range, c->e) && (l->max_query_bytes_read == 0 || count_bytes(c, log, r));
-}
-
-static bool check_length(const struct exec_query *in, struct err *e)
-{
-	int64_t max = in->limits->max_query_length, have;
-	if (__builtin_sub_overflow(in->end, in->start, &have)) have = INT64_MAX;
-	if (in->instant || max <= 0 || have <= max) return true;
-	struct buf x = {0}, y = {0};
-	units_dur_go_print(&x, have);
-	units_dur_prom_print(&y, max);
-	err_set(e, ERR_INVALID, "the query time range exceeds the limit (query length: %s, limit: %s)", buf_cstr(&x),
-		buf_cstr(&y));
-	buf_free(&x);
-	buf_free(&y);
-	return false;
-}
-
-static bool check_bytes(const struct limit_check *c, struct err *e)
-{
-	uint64_t max = c->q->in->limits->max_query_bytes_read;
-	if (max == 0 || c->bytes <= max) return true;
-	struct buf x = {0}, y = {0};
-	units_bytes_human_print(&x, c->bytes);
-	units_bytes_human_print(&y, max);
-	err_set(e, ERR_INVALID,
-		"the query would read too many bytes (query: %s, limit: %s); consider adding more specific stream "
-		"selectors "
-		"or reduce the time range of the query",
-		buf_cstr(&x), buf_cstr(&y));
-	buf_free(&x);
-	buf_free(&y);
-	return false;
-}
-
-static bool check_limits(struct query *q, struct err *e)
-{
-	const struct exec_query *in = q->in;
-	int64_t max = in->limits->max_entries_limit_per_query;
-	if (!check_length(in, e)) return false;
-	if (logql_is_log(q->ast->root) && max > 0 && in->limit > max)
-		return err_set(e, ERR_INVALID,
-			       "max entries limit per query exceeded, limit > max_entries_limit_per_query (%u > %lld)",
-			       in->limit, (long long)max);
-	struct limit_check c = {q, e, true, 0};
-	logql_each_log(q->ast->root, check_log, &c);
-	return c.ok && check_bytes(&c, e);
-}
-
 /* ---- running ---- */
 
 bool query_look_back(const struct query *q, struct exec_query *in)
@@ -271,13 +145,20 @@ bool query_look_back(const struct query *q, struct exec_query *in)
 	return true;
 }
 
-static void note_warnings(struct query *q)
+void query_warn(struct query *q, struct str text)
 {
 	struct exec_result *r = q->out;
-	r->warnings = arena_alloc(&r->arena, q->in->n_sources * sizeof *r->warnings);
+	struct str *v = arena_alloc(&r->arena, (r->n_warnings + 1) * sizeof *v);
+	if (r->n_warnings) memcpy(v, r->warnings, r->n_warnings * sizeof *v);
+	v[r->n_warnings++] = text;
+	r->warnings = v;
+}
+
+static void note_warnings(struct query *q)
+{
 	for (size_t i = 0; i < q->in->n_sources; i++) {
 		struct str w = snapshot_warning(q->in->sources[i].snap);
-		if (w.n) r->warnings[r->n_warnings++] = arena_str(&r->arena, w);
+		if (w.n) query_warn(q, arena_str(&q->out->arena, w));
 	}
 }
 
@@ -285,6 +166,8 @@ void query_init(struct query *q, struct exec_engine *en, const struct exec_query
 {
 	int64_t timeout = in->limits->query_timeout;
 	*q = (struct query){.in = in, .pool = en->pool, .clock = en->clock, .shared = &en->memory};
+	q->blocked = en->blocked;
+	q->ud = en->ud;
 	q->err = ERR_INIT;
 	if (timeout > 0) q->deadline_mono = clock_mono(en->clock) + timeout;
 	pthread_mutex_init(&q->lock, NULL);
@@ -299,7 +182,7 @@ void query_fini(struct query *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
-bool query_parse(struct query *q, struct err *e)
+bool query_read(struct query *q, struct err *e)
 {
 	q->ast = q->in->extensions ? logql_parse_extended(&q->arena, q->in->text, e)
 				   : logql_parse(&q->arena, q->in->text, e);
@@ -309,7 +192,12 @@ bool query_parse(struct query *q, struct err *e)
 			e, ERR_INVALID,
 			"log queries are not supported as an instant query type, please change your query to a range "
 			"query type");
-	return check_limits(q, e) && logql_compile(q->ast, e);
+	return true;
+}
+
+bool query_parse(struct query *q, struct err *e)
+{
+	return query_read(q, e) && guards_check(q, e) && logql_compile(q->ast, e);
 }
 
 void query_begin(struct query *q, struct exec_engine *en, const struct exec_query *in)
@@ -335,12 +223,12 @@ struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *in
 	if (ok) {
 		q.out = mem_zalloc(sizeof *q.out);
 		arena_init(&q.out->arena, 0);
-		note_warnings(&q);
 		bool log = logql_is_log(q.ast->root);
 		if (!query_look_back(&q, &moved))
 			q.out->kind = log ? EXEC_STREAMS : in->instant ? EXEC_VECTOR : EXEC_MATRIX;
 		else
 			ok = log ? logs_query(&q, e) : eval_query(&q, e);
+		note_warnings(&q);
 		uint64_t entries = q.out->stats.entries;
 		q.out->stats = q.stats;
 		q.out->stats.entries = entries;

@@ -4,6 +4,7 @@
 #include "common/units.h"
 #include "server/exec/samples.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Cells of one block over all nodes: what a query holds at a time. */
@@ -153,7 +154,7 @@ static bool collect(struct eval *ev, struct answer *an, const struct node *nd, c
 			answer_add(ev->q, an, &l, ev->start + (int64_t)(b->from + k) * ev->step, nd->v[i * b->n + k]);
 		}
 	}
-	if (max > 0 && an->sets.n > (size_t)max)
+	if (max > 0 && an->sets.n > (size_t)max && !ev->q->in->partial)
 		return err_set(e, ERR_INVALID,
 			       "maximum number of series (%lld) reached for a single query; consider reducing query "
 			       "cardinality by adding more specific stream selectors, reducing the time range, or "
@@ -224,18 +225,60 @@ static void sort_answer(struct query *q, struct exec_result *r)
 		qsort(r->series, r->n_series, sizeof *r->series, by_labels);
 }
 
+struct weighed {
+	uint32_t id;
+	double sum;
+	const struct labels *labels;
+};
+
+static int by_weight(const void *pa, const void *pb)
+{
+	const struct weighed *a = pa, *b = pb;
+	if (a->sum != b->sum) return a->sum > b->sum ? -1 : 1;
+	return labels_cmp(a->labels, b->labels);
+}
+
+/* The first *n of the answer's series by the sum of their values; the rest is left out, with a warning. */
+static uint32_t *heaviest(struct query *q, const struct answer *an, size_t *n)
+{
+	size_t max = (size_t)q->in->limits->max_query_series;
+	struct weighed *w = mem_alloc((an->sets.n + 1) * sizeof *w);
+	uint32_t *ids = mem_alloc((an->sets.n + 1) * sizeof *ids);
+	bool cut = q->in->partial && max && an->sets.n > max;
+	for (size_t i = 0; i < an->sets.n; i++) {
+		w[i] = (struct weighed){(uint32_t)i, 0, &an->sets.v[i]};
+		for (size_t k = 0; k < an->v[i].n; k++)
+			if (isfinite(an->v[i].v[k].v)) w[i].sum += an->v[i].v[k].v;
+	}
+	if (cut) {
+		qsort(w, an->sets.n, sizeof *w, by_weight);
+		query_warn(q,
+			   arena_printf(&q->out->arena,
+					"maximum number of series (%zu) reached for a single query; returning partial "
+					"results",
+					max));
+	}
+	*n = cut ? max : an->sets.n;
+	for (size_t i = 0; i < *n; i++) ids[i] = w[i].id;
+	free(w);
+	return ids;
+}
+
 static void answer_give(struct query *q, struct answer *an)
 {
 	struct exec_result *r = q->out;
-	r->series = arena_alloc(&r->arena, (an->sets.n + 1) * sizeof *r->series);
-	for (size_t i = 0; i < an->sets.n; i++) {
-		struct exec_series *s = &r->series[r->n_series++];
-		s->labels = labels_copy(&r->arena, &an->sets.v[i]);
-		s->n = an->v[i].n;
+	size_t n;
+	uint32_t *ids = heaviest(q, an, &n);
+	r->series = arena_alloc(&r->arena, (n + 1) * sizeof *r->series);
+	for (size_t i = 0; i < n; i++) {
+		struct exec_series *s = &r->series[r->n_series++], *from = &an->v[ids[i]];
+		s->labels = labels_copy(&r->arena, &an->sets.v[ids[i]]);
+		s->n = from->n;
 		s->v = arena_alloc(&r->arena, s->n * sizeof *s->v);
-		memcpy(s->v, an->v[i].v, s->n * sizeof *s->v);
+		memcpy(s->v, from->v, s->n * sizeof *s->v);
 		r->stats.entries += s->n;
 	}
+	free(ids);
 	sort_answer(q, r);
 }
 

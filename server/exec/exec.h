@@ -24,6 +24,9 @@ struct exec_config {
 	unsigned threads; /* workers besides the callers */
 	struct clock *clock;
 	size_t query_memory; /* bytes that running queries may hold together; 0: 128 MiB */
+	/* A query was refused by blocked_queries; NULL: nobody asks. */
+	void (*blocked)(void *ud, struct str tenant);
+	void *ud;
 };
 
 struct exec_engine *exec_engine_new(const struct exec_config *c);
@@ -49,7 +52,9 @@ struct exec_query {
 	bool extensions; /* LogQL beyond Loki (docs/LOGQL-EXTENSIONS.md) */
 	const struct exec_source *sources;
 	size_t n_sources;
-	const struct limits *limits;
+	const struct limits *limits; /* of several tenants: limits_strictest() */
+	bool partial;                /* more series than max_query_series: those with the most, and a warning */
+	struct str tags;             /* X-Query-Tags: "Source=x,Feature=y" */
 	const _Atomic bool *cancel; /* may be NULL */
 };
 
@@ -98,6 +103,21 @@ struct exec_result {
 	struct exec_stats stats;
 	struct arena arena; /* owns all of it */
 };
+
+/* The value of a tag; .p == NULL: there is none. */
+struct str exec_tag(struct str tags, struct str name);
+
+/* One selector of a query over the range that it reads: with its [interval] and offset, and what max_query_lookback
+ * leaves of it. */
+struct exec_read {
+	const struct selector *selector;
+	int64_t from, to;          /* [from, to) */
+	struct reader_stats stats; /* of all sources */
+};
+/* What a query would read, one call for each selector in it; costs a look at the index. *refusal: what a limit says
+ * against it, else ERR_NONE. False: it is no query, or reading fails. */
+bool exec_estimate(struct exec_engine *en, const struct exec_query *q, void (*fn)(void *ud, const struct exec_read *r),
+		   void *ud, struct err *refusal, struct err *e);
 
 struct exec_result *exec_run(struct exec_engine *en, const struct exec_query *q, struct err *e);
 void exec_result_free(struct exec_result *r);

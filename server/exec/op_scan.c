@@ -52,8 +52,7 @@ static void add_slices(struct task_list *l, const struct scan_task *base, const 
 	}
 }
 
-/* Matchers on the tenant decide about the source and are not the reader's. */
-static bool tenant_selected(struct query *q, const struct selector *sel, struct scan_task *t)
+bool scan_select(struct query *q, const struct selector *sel, struct scan_task *t)
 {
 	t->matchers = sel->v;
 	t->n_matchers = sel->n;
@@ -83,7 +82,7 @@ bool scan_tasks(struct query *q, const struct plan *p, int64_t from, int64_t to,
 	struct task_list l = {.q = q, .plan = p};
 	for (size_t i = 0; from < to && i < q->in->n_sources; i++) {
 		struct scan_task base = {.src = &q->in->sources[i], .from = from, .to = to};
-		if (!tenant_selected(q, p->selector, &base)) continue;
+		if (!scan_select(q, p->selector, &base)) continue;
 		if (one) {
 			add_task(&l, &base, NULL, from, to);
 			continue;

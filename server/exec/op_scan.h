@@ -19,6 +19,9 @@ struct scan_task {
 	unsigned columns;                 /* SCAN_… */
 };
 
+/* Gives the task its matchers: those on the tenant decide about its source and are not the reader's. False: not this
+ * source. */
+bool scan_select(struct query *q, const struct selector *sel, struct scan_task *t);
 /* Tasks of a plan over [from, to), in the query's arena; in the order of time for a log query (backward: newest
  * first), else of streams. one: do not cut (one task per source, in time order). */
 bool scan_tasks(struct query *q, const struct plan *p, int64_t from, int64_t to, bool one, struct scan_task **tasks,

@@ -26,6 +26,8 @@ struct query {
 	struct logql *ast;
 	struct exec_result *out;
 	int64_t deadline_mono;      /* 0: none */
+	void (*blocked)(void *ud, struct str tenant); /* as exec_config has it */
+	void *ud;
 	struct exec_memory *shared; /* of all queries */
 	_Atomic size_t memory;      /* shared: bytes held by this query so far */
 	_Atomic bool stop;          /* shared: a task failed or the client went away */
@@ -41,10 +43,12 @@ void query_fini(struct query *q);
 /* The same for one that runs now, which counts where memory is short. */
 void query_begin(struct query *q, struct exec_engine *en, const struct exec_query *in);
 void query_end(struct query *q);
+bool query_read(struct query *q, struct err *e); /* parses */
 /* Parses, checks the limits, compiles. */
 bool query_parse(struct query *q, struct err *e);
 /* max_query_lookback, applied to `in`: what is older does not exist. False: nothing is left of the range. */
 bool query_look_back(const struct query *q, struct exec_query *in);
+void query_warn(struct query *q, struct str text); /* of the answer's arena */
 /* Once per batch: is there reason to stop? False with the error. */
 bool query_check(struct query *q, struct err *e);
 /* Accounts for n more bytes held; what is left of them is given back when the query ends. */

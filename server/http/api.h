@@ -77,11 +77,13 @@ extern const struct api_table api_legacy_table; /* /api/prom/query, label, serie
 extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
 extern const struct api_table api_tail_table;   /* tail, api/prom/tail */
+extern const struct api_table api_estimate_table; /* larch/v1/estimate */
 extern const struct api_table api_queries_table; /* larch/v1/queries */
 extern const struct api_table api_delete_table; /* delete, cache/generation_numbers */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */
 extern const struct api_table api_rules_table;  /* prometheus/api/v1/rules, alerts */
 extern const struct api_table api_store_table;  /* larch/v1/store, larch/v1/compact */
+extern const struct api_table api_shutdown_table; /* ingester/shutdown, ingester/prepare_shutdown */
 extern const struct api_table api_status_table; /* ready, metrics, config, buildinfo, services, log_level, flush */
 
 /* Every family's routes in one array on the heap; *n: how many. */

@@ -3,21 +3,30 @@
 #include "proto/otlp.h"
 #include "server/http/api_push.h"
 
-static struct otlp_rules rules_of(const struct api *api)
+static struct otlp_rules rules_of(const struct api *api, const struct limits *l)
 {
 	const struct conf_strs *index = &api->push->otlp_index;
-	return (struct otlp_rules){index->v, index->n, clock_wall(api->clock)};
+	return (struct otlp_rules){
+		.defaults = {OTLP_INDEX_LABEL, index->v, l->otlp.ignore_defaults ? 0 : index->n, NULL},
+		.resource = l->otlp.resource.rules,
+		.scope = l->otlp.scope.rules,
+		.record = l->otlp.record.rules,
+		.severity_label = l->otlp.severity_text_as_label,
+		.now = clock_wall(api->clock),
+	};
 }
 
-static bool decode_proto(const struct api *api, struct arena *a, struct str body, struct push *out, struct err *e)
+static bool decode_proto(const struct api *api, const struct limits *l, struct arena *a, struct str body,
+			 struct push *out, struct err *e)
 {
-	struct otlp_rules rules = rules_of(api);
+	struct otlp_rules rules = rules_of(api, l);
 	return otlp_decode(a, body, &rules, out, e);
 }
 
-static bool decode_json(const struct api *api, struct arena *a, struct str body, struct push *out, struct err *e)
+static bool decode_json(const struct api *api, const struct limits *l, struct arena *a, struct str body,
+			struct push *out, struct err *e)
 {
-	struct otlp_rules rules = rules_of(api);
+	struct otlp_rules rules = rules_of(api, l);
 	return otlp_json_decode(a, body, &rules, out, e);
 }
 

@@ -144,7 +144,7 @@ static bool decode_into(struct job *j, push_decode_fn *decode, struct str body, 
 	if (!reserve(j, room, e)) return false;
 	arena_reset(&j->arena);
 	j->arena.cap = room;
-	if (decode(j->api, &j->arena, body, &j->push, e)) return true;
+	if (decode(j->api, j->limits, &j->arena, body, &j->push, e)) return true;
 	give_back(j, room);
 	return false;
 }
@@ -189,11 +189,11 @@ void push_handle(struct httpd_req *r, const struct api *api, const struct push_p
 	struct str tenant;
 	if (!api_tenant(api, r, &tenant)) return;
 	struct job *j = job_new(r, api, p);
+	j->limits = overrides_get(api->overrides, tenant);
 	if (!ingest_ready(api->ingest, &e) || !decode_body(j, httpd_body(r), &e)) {
 		fail(j, &e);
 		return;
 	}
-	j->limits = overrides_get(api->overrides, tenant);
 	distributor_check(api->push->distributor, j->limits, &j->arena, tenant, &j->push, &j->result);
 	if (j->result.push.n == 0)
 		answer(j, j->result.status ? j->result.status : 204, j->result.text);
@@ -217,15 +217,17 @@ bool push_media_type(struct str header, char *buf, size_t cap, struct err *e)
 	return true;
 }
 
-static bool decode_proto(const struct api *api, struct arena *a, struct str body, struct push *out, struct err *e)
+static bool decode_proto(const struct api *api, const struct limits *l, struct arena *a, struct str body,
+			 struct push *out, struct err *e)
 {
-	(void)api;
+	(void)api, (void)l;
 	return push_decode(a, body, out, e);
 }
 
-static bool decode_json(const struct api *api, struct arena *a, struct str body, struct push *out, struct err *e)
+static bool decode_json(const struct api *api, const struct limits *l, struct arena *a, struct str body,
+			struct push *out, struct err *e)
 {
-	(void)api;
+	(void)api, (void)l;
 	return push_json_decode(a, body, out, e);
 }
 

@@ -30,7 +30,9 @@ struct push_coding {
 	size_t ratio;     /* how many times its size a body may expand to; 0: no bound known */
 };
 
-typedef bool push_decode_fn(const struct api *api, struct arena *a, struct str body, struct push *out, struct err *e);
+/* l: the tenant's. */
+typedef bool push_decode_fn(const struct api *api, const struct limits *l, struct arena *a, struct str body,
+			    struct push *out, struct err *e);
 
 /* How the requests of one protocol are read and its errors answered. */
 struct push_protocol {

@@ -7,13 +7,26 @@
 #include "server/http/respond.h"
 #include "server/metrics.h"
 
+#include <ctype.h>
+
 /* ---- shared ---- */
 
 static void close_read(struct api_read *a)
 {
-	for (size_t i = 0; i < a->n_sources; i++) snapshot_free(a->sources[i].snap);
-	overrides_put(a->limits);
+	for (size_t i = 0; i < a->n_sources; i++) {
+		snapshot_free(a->sources[i].snap);
+		overrides_put(a->held[i]);
+	}
 	arena_free(&a->arena);
+}
+
+static const struct limits *strictest(struct api_read *a)
+{
+	if (a->n_sources == 1) return a->held[0];
+	struct limits *l = arena_alloc(&a->arena, sizeof *l);
+	*l = *a->held[0];
+	for (size_t i = 1; i < a->n_sources; i++) limits_strictest(l, a->held[i], &a->arena);
+	return l;
 }
 
 bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
@@ -31,11 +44,13 @@ bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
 		return false;
 	}
 	a->sources = arena_alloc(&a->arena, n * sizeof *a->sources);
+	a->held = arena_alloc(&a->arena, n * sizeof *a->held);
 	for (; a->n_sources < n; a->n_sources++) {
 		struct str t = tenants[a->n_sources];
 		a->sources[a->n_sources] = (struct exec_source){t, snapshot_take(a->api->store, t)};
+		a->held[a->n_sources] = overrides_get(a->api->overrides, t);
 	}
-	a->limits = overrides_get(a->api->overrides, tenants[0]);
+	a->limits = strictest(a);
 	return true;
 }
 
@@ -54,8 +69,19 @@ void api_read_reply(struct api_read *a, struct buf *body)
 	api_json(r, body);
 }
 
+struct str api_query_tags(struct arena *a, const struct httpd_req *r)
+{
+	struct str raw = httpd_header(r, "X-Query-Tags");
+	if (!raw.n) return STR("");
+	char *p = arena_cstr(a, raw);
+	for (size_t i = 0; i < raw.n; i++)
+		if (!isalnum((unsigned char)p[i]) && !(p[i] && strchr("-=.@, ", p[i]))) p[i] = '_';
+	return str_of(p, raw.n);
+}
+
 struct exec_query api_query_base(struct api_read *a, struct str text)
 {
+	struct str tags = api_query_tags(&a->arena, a->req), source = exec_tag(tags, STR("source"));
 	return (struct exec_query){
 		.text = text,
 		.start = a->start,
@@ -66,6 +92,9 @@ struct exec_query api_query_base(struct api_read *a, struct str text)
 		.sources = a->sources,
 		.n_sources = a->n_sources,
 		.limits = a->limits,
+		.tags = tags,
+		/* Logs Drilldown would rather show some series than none. */
+		.partial = source.p && str_ieq(source, STR("grafana-lokiexplore-app")),
 		.cancel = httpd_cancel_flag(a->req),
 	};
 }
@@ -155,15 +184,17 @@ static void record(const struct api_read *a, const struct exec_query *q, const s
 	uint64_t bytes = scan->head_bytes + scan->segment_bytes;
 	struct buf code = {0};
 	buf_i64(&code, status);
-	struct str tenant = a->sources[0].tenant, labels[] = {buf_view(&code), q->instant ? STR("instant") : STR("range")};
+	struct str tenant = a->sources[0].tenant,
+		   labels[] = {buf_view(&code), q->instant ? STR("instant") : STR("range")};
 	if (a->api->metrics) {
 		metrics_observe(metrics_get(a->api->metrics, METRIC_QUERY_SECONDS, labels), (double)s->exec_ns / 1e9);
 		metrics_add(metrics_get(a->api->metrics, METRIC_QUERY_BYTES, &tenant), (double)bytes);
 	}
-	log_each("query", kv_str("tenant", tenant), kv_str("query", q->text), kv_str("range", labels[1]),
-		 kv_dur("length", q->end - q->start), kv_i("status", status), kv_dur("duration", s->exec_ns),
-		 kv_dur("queued", s->queue_ns), kv_i("lines", (int64_t)(scan->head_lines + scan->segment_lines)),
-		 kv_i("bytes", (int64_t)bytes), kv_i("entries", (int64_t)s->entries), kv_err(&a->err));
+	log_each("query", kv_str("tenant", tenant), kv_str("query", q->text), kv_str("tags", q->tags),
+		 kv_str("range", labels[1]), kv_dur("length", q->end - q->start), kv_i("status", status),
+		 kv_dur("duration", s->exec_ns), kv_dur("queued", s->queue_ns),
+		 kv_i("lines", (int64_t)(scan->head_lines + scan->segment_lines)), kv_i("bytes", (int64_t)bytes),
+		 kv_i("entries", (int64_t)s->entries), kv_err(&a->err));
 	buf_free(&code);
 }
 

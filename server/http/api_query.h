@@ -13,7 +13,8 @@ struct api_read {
 	struct arena arena;
 	struct exec_source *sources;
 	size_t n_sources;
-	const struct limits *limits; /* of the first tenant */
+	const struct limits *limits; /* the strictest of all tenants' */
+	const struct limits **held;  /* of each source */
 	int64_t start, end;
 	struct err err;
 };
@@ -41,6 +42,8 @@ bool api_wants_categories(const struct httpd_req *r);
 /* The query of a legacy endpoint, whose `regexp` is one more line filter. In the arena, or borrowed from the request. */
 struct str api_legacy_query(struct arena *a, const struct httpd_req *r);
 
+/* X-Query-Tags, other characters than Loki's replaced by "_"; "" when absent. */
+struct str api_query_tags(struct arena *a, const struct httpd_req *r);
 /* Runs a query with the request's range and limits. */
 struct exec_query api_query_base(struct api_read *a, struct str text);
 

@@ -15,6 +15,10 @@ static void ready(struct httpd_req *r, void *ctx)
 		httpd_reply_text(r, 503, STR("Application is stopping\n"));
 		return;
 	}
+	if (ingest_closed(api->ingest)) {
+		httpd_reply_text(r, 503, STR("Ingester not ready: it was shut down by /ingester/shutdown\n"));
+		return;
+	}
 	if (ingest_ready(api->ingest, &e)) {
 		httpd_reply_text(r, 200, STR("ready\n"));
 		return;

@@ -14,8 +14,10 @@ static const struct api_table *const tables[] = {
 	&api_limits_table,
 	&api_queries_table,
 	&api_tail_table,
+	&api_estimate_table,
 	&api_delete_table,
 	&api_store_table,
+	&api_shutdown_table,
 	&api_status_table,
 };
 

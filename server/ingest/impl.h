@@ -33,7 +33,7 @@ struct ingest {
 	pthread_cond_t answered;           /* whoever waits for an item that is no push to be taken */
 	struct ingest_item *first, **last; /* submitted, not yet taken */
 	size_t queued;                     /* how many */
-	bool ready, stopping, pressure;
+	bool ready, closed, stopping, pressure;
 	uint64_t sealed;                    /* id of the last sealed generation */
 	uint64_t replay_total, replay_done; /* bytes */
 	struct ingest_stats stats;

@@ -16,7 +16,7 @@
 #define POLL_NS     UNITS_SEC       /* how often ages are looked at while entries wait */
 
 enum kind { PUSH, FLUSH, FENCE };
-enum refusal { ACCEPTED, NOT_READY, STOPPING, NO_SPACE, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
+enum refusal { ACCEPTED, NOT_READY, CLOSED, STOPPING, NO_SPACE, NO_MEMORY, TOO_LARGE, TOO_MANY_STREAMS };
 
 struct item_wait { /* on the stack of the thread that waits */
 	bool taken;
@@ -112,7 +112,7 @@ void ingest_submit(struct ingest *in, const struct ingest_push *p, ingest_done *
 	it->done = done;
 	it->ud = ud;
 	pthread_mutex_lock(&in->mu);
-	it->refusal = in->stopping ? STOPPING : !in->ready ? NOT_READY : ACCEPTED;
+	it->refusal = in->stopping ? STOPPING : in->closed ? CLOSED : !in->ready ? NOT_READY : ACCEPTED;
 	pthread_mutex_unlock(&in->mu);
 	if (it->refusal == ACCEPTED) {
 		size_up(it);
@@ -135,6 +135,7 @@ static void refuse(struct ingest *in, const struct ingest_item *it, struct err *
 	case ACCEPTED: break;
 	case NOT_READY: ingest_ready(in, e); break;
 	case NO_SPACE: *e = *it->why; break;
+	case CLOSED: err_set(e, ERR_UNAVAILABLE, "the ingester was shut down: /ingester/shutdown"); break;
 	case STOPPING: err_set(e, ERR_UNAVAILABLE, "the server is stopping"); break;
 	case NO_MEMORY:
 		err_set(e, ERR_UNAVAILABLE,
@@ -474,6 +475,23 @@ bool ingest_ready(struct ingest *in, struct err *e)
 	return err_set(e, ERR_UNAVAILABLE, "replaying the write-ahead log: %llu%% (%llu of %llu MiB)",
 		       (unsigned long long)(total ? 100 * done / total : 0), (unsigned long long)(done >> 20),
 		       (unsigned long long)(total >> 20));
+}
+
+bool ingest_close(struct ingest *in)
+{
+	pthread_mutex_lock(&in->mu);
+	bool open = !in->closed;
+	in->closed = true;
+	pthread_mutex_unlock(&in->mu);
+	return open;
+}
+
+bool ingest_closed(struct ingest *in)
+{
+	pthread_mutex_lock(&in->mu);
+	bool closed = in->closed;
+	pthread_mutex_unlock(&in->mu);
+	return closed;
 }
 
 /* Waits until the ingest thread has dealt with all that was submitted before; the last generation sealed by then. */

@@ -70,6 +70,9 @@ bool ingest_flush(struct ingest *in, struct err *e);
 /* Waits until no push is under way that was logged before the call: whatever is acknowledged afterwards was logged, and
  * got its floor (store/deletes.h), after the call. Without effect until pushes are taken. */
 void ingest_fence(struct ingest *in);
+/* Takes no more pushes from now on, but goes on with everything else. False: it was so before. */
+bool ingest_close(struct ingest *in);
+bool ingest_closed(struct ingest *in);
 /* Takes no more pushes, answers those submitted, flushes if flush, stops threads, frees. */
 void ingest_stop(struct ingest *in, bool flush);
 

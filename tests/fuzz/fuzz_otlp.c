@@ -15,8 +15,14 @@ static void check(bool ok)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct str index_labels[] = {STR("service.name"), STR("k8s.pod.name")};
-	const struct otlp_rules rules = {index_labels, 2, 1};
+	static const struct str index_labels[] = {STR("service.name"), STR("k8s.pod.name"), STR("drop"), STR("k")};
+	static const struct otlp_rule own[] = {{OTLP_DROP, &index_labels[2], 1, NULL},
+					       {OTLP_INDEX_LABEL, &index_labels[3], 1, NULL}};
+	const struct otlp_rules rules = {.defaults = {OTLP_INDEX_LABEL, index_labels, 2, NULL},
+					 .resource = {own, 1},
+					 .record = {own, 2},
+					 .severity_label = true,
+					 .now = 1};
 	struct arena a, again;
 	struct push p, q;
 	struct buf wire = {0};

@@ -14,7 +14,7 @@
 #define NOW 77
 
 static const struct str index_labels[] = {STR("service.name"), STR("k8s.pod.name")};
-static const struct otlp_rules rules = {index_labels, 2, NOW};
+static struct otlp_rules rules = {.defaults = {OTLP_INDEX_LABEL, index_labels, 2, NULL}, .now = NOW};
 static struct arena a;
 static struct err e;
 
@@ -253,6 +253,77 @@ static bool decode(struct str body, size_t cap, struct push *p)
 	return otlp_decode(&a, body, &rules, p, &e);
 }
 
+/* Rules for each kind of attribute; the first that takes a name decides, defaults before all. */
+static void follows_rules(void **state)
+{
+	static const struct str names[] = {STR("drop.me"), STR("service.name"), STR("tier"), STR("user.id")};
+	static const char request[] =
+		"{\"resourceLogs\":[{\"resource\":{\"attributes\":[" TEXT("service.name", "cart") "," TEXT("drop.me", "x") "," TEXT(
+			"host.arch",
+			"arm64") "," TEXT("host.name",
+					  "h") "," TEXT("other", "o") "]},\"scopeLogs\":[{\"scope\":{\"attributes\":"
+								      "[" TEXT("drop.me",
+									       "y") "," TEXT("sa",
+											     "z") "]},\"logRecords\":["
+												  "{\"timeUnixNano\":1,"
+												  "\"severityText\":"
+												  "\"INFO\","
+												  "\"attributes\":"
+												  "[" TEXT("tier", "gol"
+														   "d") "," TEXT("user.id", "7") "," TEXT(
+													  "drop.me",
+													  "q") "]},"
+													       "{\"time"
+													       "UnixNan"
+													       "o\":2},"
+													       "{\"time"
+													       "UnixNan"
+													       "o\":3,"
+													       "\"sever"
+													       "ityText"
+													       "\":"
+													       "\"INFO"
+													       "\","
+													       "\"attri"
+													       "butes\""
+													       ":"
+													       "[" TEXT(
+														       "tier",
+														       "gold") "]},"
+															       "{\"timeUnixNano\":4,\"attributes\":[" TEXT(
+																       "tier",
+																       "") "]}]}]}]}";
+	struct otlp_rules before = rules;
+	struct regex *host = regex_new(STR("host\\..*"), REGEX_ANCHORED, &e);
+	struct push p;
+	(void)state;
+	assert_non_null(host);
+	struct otlp_rule resource[] = {{OTLP_DROP, &names[0], 2, NULL}, {OTLP_INDEX_LABEL, NULL, 0, host}};
+	struct otlp_rule scope[] = {{OTLP_DROP, names, 1, NULL}};
+	struct otlp_rule record[] = {{OTLP_STRUCTURED_METADATA, &names[3], 1, NULL},
+				     {OTLP_INDEX_LABEL, &names[2], 2, NULL},
+				     {OTLP_DROP, names, 1, NULL}};
+	rules.resource = (struct otlp_rule_list){resource, 2};
+	rules.scope = (struct otlp_rule_list){scope, 1};
+	rules.record = (struct otlp_rule_list){record, 3};
+	if (!decode_json(request, &p)) fail_msg("%s", e.msg);
+	assert_string_equal(
+		dump(&p),
+		"{host_arch=\"arm64\", host_name=\"h\", service_name=\"cart\", tier=\"gold\"}"
+		" 1:(other=o)(sa=z)(user_id=7)(severity_text=INFO) 3:(other=o)(sa=z)(severity_text=INFO)"
+		" | {host_arch=\"arm64\", host_name=\"h\", service_name=\"cart\"} 2:(other=o)(sa=z) 4:(other=o)(sa=z)");
+	assert_int_equal(p.entries, 4);
+	rules.severity_label = true;
+	rules.defaults.n_names = 0; /* the rule that drops service.name counts now */
+	if (!decode_json(request, &p)) fail_msg("%s", e.msg);
+	assert_string_equal(dump(&p),
+			    "{host_arch=\"arm64\", host_name=\"h\", severity_text=\"INFO\", tier=\"gold\"}"
+			    " 1:(other=o)(sa=z)(user_id=7)(severity_text=INFO) 3:(other=o)(sa=z)(severity_text=INFO)"
+			    " | {host_arch=\"arm64\", host_name=\"h\"} 2:(other=o)(sa=z) 4:(other=o)(sa=z)");
+	rules = before;
+	regex_free(host);
+}
+
 static void reads_protobuf(void **state)
 {
 	(void)state;
@@ -371,6 +442,7 @@ int main(void)
 		cmocka_unit_test(counts),         cmocka_unit_test(refuses_bad_json),
 		cmocka_unit_test(reads_protobuf), cmocka_unit_test(refuses_bad_protobuf),
 		cmocka_unit_test(bounds_nesting), cmocka_unit_test(stays_in_the_arena),
+		cmocka_unit_test(follows_rules),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -116,6 +116,10 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 		const struct fake_entry *x = &s->store->v[i];
 		if (x->ts < from || x->ts >= to || !fake_in_tenant(s, x->stream) || !fake_matches(m, nm, x->stream))
 			continue;
+		bool first = true;
+		for (size_t k = 0; k < i && first; k++)
+			first = s->store->v[k].stream != x->stream || s->store->v[k].ts < from || s->store->v[k].ts >= to;
+		out->streams += first;
 		out->entries++;
 		out->bytes += x->line.n;
 	}

@@ -361,16 +361,16 @@ static void index_of_data(void **state)
 #define VECTOR "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":["
 	static const struct call v[] = {
 		{L "index/stats", 0, 0, "query={app=\"x\"}", 200,
-		 "{\"streams\":0,\"chunks\":0,\"bytes\":35,\"entries\":2}\n"},
+		 "{\"streams\":2,\"chunks\":0,\"bytes\":35,\"entries\":2}\n"},
 		{L "index/shards", 0, 0, "query={app=\"x\"}", 400, "missing targetBytesPerShard"},
 		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=0", 400,
 		 "targetBytesPerShard must be a positive value"},
 		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=1KB", 200,
-		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":18446744073709551615},\"stats\":{\"streams\":0,"
+		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":18446744073709551615},\"stats\":{\"streams\":2,"
 		 "\"chunks\":0,"
 		 "\"bytes\":35,\"entries\":2}}],\"statistics\":{…"},
 		{L "index/shards", 0, 0, "query={app=\"x\"}&targetBytesPerShard=20B", 200,
-		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":9223372036854775807},\"stats\":{\"streams\":0,\"chunks\":"
+		 "{\"shards\":[{\"bounds\":{\"min\":0,\"max\":9223372036854775807},\"stats\":{\"streams\":1,\"chunks\":"
 		 "0,"
 		 "\"bytes\":18,\"entries\":1}},{\"bounds\":{\"min\":9223372036854775808,\"max\":18446744073709551615},"
 		 "…"},

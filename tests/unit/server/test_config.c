@@ -120,6 +120,14 @@ static void refused(void **state)
 		{"a: [1\n", 2, {NULL}},
 		{"x: ${UNFINISHED\n", 1, {NULL}},
 		{"limits_config: {block_ingestion_until: tomorrow}\n", 1, {"block_ingestion_until", "tomorrow", "RFC3339"}},
+		{"limits_config:\n  otlp_config:\n    log_attributes:\n      - {action: index_label}\n", 4, {"either attributes or regex"}},
+		{"limits_config:\n  otlp_config:\n    resource_attributes:\n      attributes_config:\n        - {attributes: [a], regex: b}\n", 5, {"only one of attributes or regex"}},
+		{"limits_config:\n  otlp_config:\n    log_attributes: [{regex: \"(\"}]\n", 3, {"missing closing )"}},
+		{"limits_config:\n  otlp_config:\n    log_attributes: [{action: keep, regex: a}]\n", 3, {"keep", "index_label"}},
+		{"limits_config:\n  otlp_config: {scope_attributes: [{action: index_label, regex: a}]}\n", 2, {"scope_attributes", "index_label"}},
+		{"limits_config: {blocked_queries: [{pattern: \"(\", regex: true}]}\n", 1, {"missing closing )"}},
+		{"limits_config: {blocked_queries: [{types: metrics}]}\n", 1, {"metrics", "metric, filter, limited"}},
+		{"limits_config: {blocked_queries: [{hash: -1}]}\n", 1, {"hash"}},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -468,22 +468,22 @@ static void limits(void **state)
 		 "sum(), count() or "
 		 "topk()",
 		 .series = 1},
-		{"count_over_time({app=\"web\"}[2h])", "invalid: [interval] value exceeds limit: [2h] > [1h]",
+		{"count_over_time({app=\"web\"}[2h])", "invalid: [interval] value exceeds limit: [2h] > [1h]; the setting is max_query_range",
 		 .range = SEC(3600)},
-		{"{app=\"none\"}", "invalid: the query time range exceeds the limit (query length: 40s, limit: 30s)",
+		{"{app=\"none\"}", "invalid: the query time range exceeds the limit (query length: 40s, limit: 30s); the setting is max_query_length",
 		 .length = SEC(30)},
 		{"{app=\"none\"}",
 		 "invalid: max entries limit per query exceeded, limit > max_entries_limit_per_query (100 > 99)",
 		 .entries = 99},
 		{"{app=\"none\"}",
 		 "invalid: stream selector has less label matchers than required: (present: [app], number_present: 1, "
-		 "required_number_label_matchers: 2)",
+		 "required_number_label_matchers: 2); the setting is minimum_labels_number",
 		 .minimum = 2},
 		{"{app=\"none\"}",
-		 "invalid: stream selector is missing required matchers [team], labels present in the query were [app]",
+		 "invalid: stream selector is missing required matchers [team], labels present in the query were [app]; the setting is required_labels",
 		 .required = 2},
 		{"{a=\"1\",b=\"1\",c=\"1\",d=\"1\",e=\"1\",f=\"1\"}",
-		 "invalid: max streams matchers per query exceeded, matchers-count > limit (6 > 5)"},
+		 "invalid: max streams matchers per query exceeded, matchers-count > limit (6 > 5); the setting is max_streams_matchers_per_query"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct exec_source src;

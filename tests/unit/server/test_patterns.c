@@ -104,7 +104,7 @@ static void refused(void **state)
 	check(f, "rate({app=\"a\"}[1m])", 0, SEC(200), "only log selector is supported");
 	check(f, "{app=", 0, SEC(200), "parse error at line 1, col 6: syntax error: unexpected $end, expecting STRING");
 	f->limits.max_query_length = UNITS_MIN;
-	check(f, "{app=\"a\"}", 0, SEC(200), "the query time range exceeds the limit (query length: 3m20s, limit: 1m)");
+	check(f, "{app=\"a\"}", 0, SEC(200), "the query time range exceeds the limit (query length: 3m20s, limit: 1m); the setting is max_query_length");
 	f->limits.max_query_length = 0;
 }
 
