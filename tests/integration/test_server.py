@@ -347,7 +347,8 @@ def test_queries_take_turns_and_can_be_cancelled(env):
         assert answer.status == 204, answer
     for client in clients:
         client.join()
-    assert answers == [499] * 6 and listed() == []
+    assert answers == [499] * 6
+    env.wait_for(lambda: not listed())  # it goes just behind its answer
     assert http_request("DELETE", f"{server.url}/larch/v1/queries/1").status == 404
     assert server.lines('{app="b"}') == ["not kept waiting"]
     env.wait_for(lambda: "msg=query" in server.log() and "status=499" in server.log())
