@@ -4,20 +4,23 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/units.h"
+#include "server/store/open_files.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TMP_DIR   ".uploads" /* unfinished objects */
-#define LOCK_NAME ".lock"
+#define TMP_DIR    ".uploads" /* unfinished objects */
+#define LOCK_NAME  ".lock"
+#define OPEN_FILES 64
 
 struct object_fs {
 	struct object_store base;
 	struct fs *fs;
 	char *dir;
 	int lock;
+	struct open_files *files;
 };
 
 struct object_upload {
@@ -125,20 +128,19 @@ static bool fs_get(struct object_store *base, struct str name, uint64_t off, siz
 {
 	struct object_fs *s = (struct object_fs *)base;
 	char *path = path_of(s, name);
-	int fd = fs_open(s->fs, path, O_RDONLY, 0, e);
-	struct stat st;
-	bool ok = fd >= 0;
+	uint64_t size;
+	struct open_file *f = open_file_get(s->files, path, &size, e);
+	bool ok = f != NULL;
 	if (ok) {
-		uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
 		uint64_t left = off < size ? size - off : 0;
 		if (n > left) n = (size_t)left;
 		buf_reserve(out, n);
-		ok = fs_pread(s->fs, fd, out->p + out->n, n, (off_t)off, e);
+		ok = fs_pread(s->fs, open_file_fd(f), out->p + out->n, n, (off_t)off, e);
 		if (ok)
 			out->n += n;
 		else
 			err_wrap(e, "%s", path);
-		fs_close(s->fs, fd);
+		open_file_done(s->files, f);
 	}
 	free(path);
 	return ok;
@@ -225,6 +227,7 @@ static bool fs_remove(struct object_store *base, struct str name, struct err *e)
 {
 	struct object_fs *s = (struct object_fs *)base;
 	char *path = path_of(s, name);
+	open_file_drop(s->files, path);
 	bool ok = fs_unlink(s->fs, path, e);
 	free(path);
 	return ok;
@@ -234,6 +237,7 @@ static void fs_free(struct object_store *base)
 {
 	struct object_fs *s = (struct object_fs *)base;
 	if (s->lock >= 0) fs_unlock(s->lock);
+	open_files_free(s->files);
 	free(s->dir);
 	free(s);
 }
@@ -286,6 +290,7 @@ struct object_store *object_fs_open(struct fs *fs, const char *dir, bool shared,
 	struct object_fs *s = mem_zalloc(sizeof *s);
 	struct buf tmp = {0};
 	*s = (struct object_fs){.base.ops = &ops, .fs = fs, .dir = mem_strdup(dir), .lock = -1};
+	s->files = open_files_new(fs, &clock_real, OPEN_FILES);
 	fs_path(&tmp, dir, TMP_DIR);
 	bool ok = fs_mkdirs(fs, tmp.p, 0750, e) && take_lock(s, shared, e) && sweep_uploads(s, tmp.p, shared, e);
 	buf_free(&tmp);

@@ -35,24 +35,24 @@ static void escape(struct str name, struct buf *out)
 	escape_but(name, "_-!.*'()", out);
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9') return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
+/* What escape() makes of a name, and nothing else. */
 bool store_unescape(struct str dir, struct buf *out)
 {
+	struct buf again = {0};
+	size_t at = out->n;
 	for (size_t i = 0; i < dir.n; i++) {
-		if (dir.p[i] != '%') {
-			buf_ch(out, dir.p[i]);
-			continue;
+		int hi = -1, lo = -1;
+		if (dir.p[i] == '%' && i + 2 < dir.n) {
+			hi = str_hex_digit((unsigned char)dir.p[i + 1]);
+			lo = str_hex_digit((unsigned char)dir.p[i + 2]);
 		}
-		if (i + 2 >= dir.n || hex(dir.p[i + 1]) < 0 || hex(dir.p[i + 2]) < 0) return false;
-		buf_ch(out, (char)(hex(dir.p[i + 1]) << 4 | hex(dir.p[i + 2])));
-		i += 2;
+		if (hi >= 0 && lo >= 0) i += 2;
+		buf_ch(out, hi >= 0 && lo >= 0 ? (char)(hi << 4 | lo) : dir.p[i]);
 	}
-	return out->n > 0;
+	escape(str_from(buf_view(out), at), &again);
+	bool ok = out->n > at && str_eq(buf_view(&again), dir);
+	buf_free(&again);
+	return ok;
 }
 
 static struct tenant *tenant_new(struct store *s, struct str name)
