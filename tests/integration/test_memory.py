@@ -140,3 +140,53 @@ def test_a_log_ten_times_the_memory_replays(env):
     assert [int(s["value"][1]) for s in counts] == [lines], (counts, lines)
     env.wait_for(lambda: server.post("/flush").status == 204, "a flush")
     assert sum(os.path.getsize(os.path.join(wal, f)) for f in os.listdir(wal)) < 64 * MIB
+
+
+STREAMS, ROUNDS, EACH = 20000, 12, 2
+
+
+def push_many_streams(server, start):
+    """ROUNDS times EACH lines into every stream; what the lines of round r say."""
+    at = start
+    for r in range(ROUNDS):
+        for first in range(0, STREAMS, 4000):
+            streams = []
+            for i in range(first, first + 4000):
+                labels = {"app": f"app{i % 100}", "pod": f"app{i % 100}-{i:06x}"}
+                rows = [[str(at + k), f"round {r} line {k} of pod {i} says connection refused"] for k in range(EACH)]
+                streams.append({"stream": labels, "values": rows})
+                at += 1000
+            answer = server.post("/loki/api/v1/push", {"streams": streams})
+            assert answer.status == 204, answer
+        assert server.post("/flush").status == 204
+    return at
+
+
+def test_many_streams_in_many_segments(env):
+    """20,000 streams in a dozen segments that nothing merges: a query reads of their indexes what it needs, and
+    ingest, restart and queries stay within the memory limit."""
+    server = env.server("limits_config: {max_global_streams_per_user: 0, max_query_series: 1000, "
+                        "ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000}\n"
+                        "larch: {memory_limit: 64MB, compaction: false}\n")
+    start = time.time_ns() - 1800 * SEC
+    end = push_many_streams(server, start) + SEC
+    segments = env.path("server-data", "larch", "store", "fake", "segments")
+    assert len(os.listdir(segments)) >= ROUNDS, os.listdir(segments)
+    ingest = peak(server)
+    server.stop()
+    server.start()
+    server.wait_ready()
+    pod = f"app7-{107:06x}"
+    assert len(server.lines(f'{{pod="{pod}"}}', start=start, end=end)) == ROUNDS * EACH
+    selective = peak(server)
+    assert len(server.lines('{app="app7"} |= "round 3 line 1"', start=start, end=end)) == STREAMS // 100
+    assert len(server.lines('{app=~".+"}', start=start, end=end, limit=100, direction="backward")) == 100
+    assert server.lines('{app=~".+"} |= "nobody says this"', start=start, end=end) == []
+    counts = server.instant('sum by (app) (count_over_time({app=~".+"} |= "refused" [1h]))', at=end)["result"]
+    assert {int(s["value"][1]) for s in counts} == {STREAMS // 100 * ROUNDS * EACH}, counts
+    assert len(counts) == 100
+    print(f"peaks: ingest {ingest} MiB, one stream {selective} MiB, all streams {peak(server)} MiB", flush=True)
+    if not sanitized(env):
+        assert ingest <= 64 + OVERHEAD
+        assert selective <= 32
+        assert peak(server) <= 64 + OVERHEAD
