@@ -82,10 +82,10 @@ static void add_only(struct scan *sc)
 	const struct snapshot_stream *rs = (const struct snapshot_stream *)sc->o.only;
 	struct opening w = {.sc = sc};
 	for (size_t i = 0; i < sc->nplaces; i++) {
-		const struct source_stream *st = &sc->places[i].st;
-		if (!source_stream_overlaps(st, sc->o.from, sc->o.to)) continue;
+		struct source_stream st = snapshot_place_stream(&sc->places[i]);
+		if (!source_stream_overlaps(&st, sc->o.from, sc->o.to)) continue;
 		struct scan_candidate *c = candidate(&w, rs);
-		int64_t key = key_of(sc, bound_of(sc, st));
+		int64_t key = key_of(sc, bound_of(sc, &st));
 		if (key < c->key) c->key = key;
 		c->nparts++;
 	}
@@ -276,8 +276,8 @@ static struct scan_merger *merger_new(struct scan *sc, size_t number)
 	m->order = (uint32_t)number;
 	m->key = cand->key;
 	for (size_t i = 0; i < sc->nplaces; i++) {
-		const struct snapshot_place *p = &sc->places[i];
-		if (source_stream_overlaps(&p->st, sc->o.from, sc->o.to)) merger_add(sc, m, p->src, &p->st);
+		struct source_stream st = snapshot_place_stream(&sc->places[i]);
+		if (source_stream_overlaps(&st, sc->o.from, sc->o.to)) merger_add(sc, m, sc->places[i].src, &st);
 	}
 	for (uint32_t at = cand->first; at; at = sc->refs[at - 1].next) {
 		struct source *src = &sc->snap->src[sc->refs[at - 1].src];

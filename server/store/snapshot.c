@@ -288,7 +288,7 @@ struct snapshot_place *snapshot_places(struct snapshot *s, const struct snapshot
 		}
 		if (st.i == UINT32_MAX || !source_stream_overlaps(&st, from, to)) continue;
 		MEM_GROW(v, *n, cap);
-		v[(*n)++] = (struct snapshot_place){src, st};
+		v[(*n)++] = snapshot_place_of(src, &st);
 	}
 	return v;
 }
@@ -340,7 +340,7 @@ struct collect {
 	size_t nfound, cap_found;
 };
 
-#define PLACES_MAX 65536 /* that one pass over the streams remembers */
+#define PLACES_MAX (1u << 18) /* that one pass over the streams remembers */
 
 static void collect_stream(struct collect *c, const struct source *src, uint32_t i, struct snapshot_stream *rs)
 {
@@ -353,8 +353,7 @@ static void collect_place(void *ud, struct source *src, const struct source_stre
 	collect_stream(c, src, st->i, rs);
 	if (c->nfound > PLACES_MAX) return;
 	MEM_GROW(c->found, c->nfound, c->cap_found);
-	c->found[c->nfound] = (struct found){rs, {src, *st}};
-	c->found[c->nfound++].place.st.at = NULL;
+	c->found[c->nfound++] = (struct found){rs, snapshot_place_of(src, st)};
 }
 
 static int by_stream(const void *a, const void *b)

@@ -25,9 +25,10 @@ struct source_stream {
 	const void *at; /* where the source has its labels; valid during the call that hands it out */
 };
 
-struct snapshot_place {
+struct snapshot_place { /* there may be many */
 	struct source *src;
-	struct source_stream st;
+	uint32_t stream, first_row, rows;
+	int64_t min_ts, max_ts;
 };
 
 struct snapshot_stream {
@@ -249,6 +250,18 @@ static inline bool source_overlaps(const struct source *src, int64_t from, int64
 static inline bool source_stream_overlaps(const struct source_stream *st, int64_t from, int64_t to)
 {
 	return st->rows && st->max_ts >= from && st->min_ts < to;
+}
+
+static inline struct snapshot_place snapshot_place_of(struct source *src, const struct source_stream *st)
+{
+	return (struct snapshot_place){src, st->i, st->first_row, st->rows, st->min_ts, st->max_ts};
+}
+
+/* But for hash and bytes. */
+static inline struct source_stream snapshot_place_stream(const struct snapshot_place *p)
+{
+	return (struct source_stream){
+		.i = p->stream, .first_row = p->first_row, .rows = p->rows, .min_ts = p->min_ts, .max_ts = p->max_ts};
 }
 
 #endif
