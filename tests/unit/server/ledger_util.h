@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ledger_util: numbered entries of one tenant: each was never sent, refused, or acknowledged. What is acknowledged must
- * be answered exactly once, what is refused once at most (it may have reached the log), the rest never.
+/* ledger_util: numbered entries of one tenant: each was never sent, refused, acknowledged, doomed, or deleted. What is
+ * acknowledged must be answered exactly once; what is refused (it may have reached the log) or doomed by a delete
+ * request that was refused once at most; the rest never.
  *
  * An entry's number is in its timestamp; every fifth is a day older, numbers alternate between two streams, lines
  * repeat, two of three have metadata. */
@@ -10,11 +11,12 @@
 #include "tests/unit/server/store_util.h"
 
 #include "common/units.h"
+#include "server/store/deletes.h"
 
 #define TENANT "t"
 #define NOW    INT64_C(1700000000000000000)
 
-enum entry_state { NEVER_SENT, REFUSED, ACKNOWLEDGED };
+enum entry_state { NEVER_SENT, REFUSED, ACKNOWLEDGED, DOOMED, DELETED };
 
 struct ledger {
 	const char *tenant;
@@ -79,6 +81,22 @@ static inline bool ledger_push(struct ledger *l, struct ingest *in, size_t first
 	return true;
 }
 
+/* Deletes what was acknowledged of the entries [5k, 5k + 4), which have successive timestamps. */
+static inline bool ledger_delete(struct ledger *l, struct place *p, size_t k, struct err *e)
+{
+	char id[DELETE_ID];
+	struct delete_spec spec = {STR("{s=~\".+\"}"), ts_of(5 * k), ts_of(5 * k + 3)};
+	for (size_t i = 5 * k; i < 5 * k + 4 && i < l->n; i++) {
+		if (l->state[i] == ACKNOWLEDGED) l->state[i] = DOOMED;
+	}
+	if (!deletes_create(store_tenant(p->st, str_c(l->tenant), true), &spec, id, e)) return false;
+	ingest_fence(p->in);
+	for (size_t i = 5 * k; i < 5 * k + 4 && i < l->n; i++) {
+		if (l->state[i] == DOOMED) l->state[i] = DELETED;
+	}
+	return true;
+}
+
 /* Counts by number what a tenant's scan answers. *warned: it said that entries may be missing. */
 static inline uint8_t *answered(struct store *st, const char *tenant, size_t cap, size_t *rows, bool *warned)
 {
@@ -107,7 +125,7 @@ static inline uint8_t *answered(struct store *st, const char *tenant, size_t cap
 	return seen;
 }
 
-/* may_warn: parts of the store may be unreadable, if the answer says so. */
+/* may_warn: parts of the store may be unreadable, if the answer says so; delete requests among them. */
 static inline void ledger_check_(const struct ledger *l, struct store *st, bool may_warn)
 {
 	size_t rows;
@@ -117,9 +135,9 @@ static inline void ledger_check_(const struct ledger *l, struct store *st, bool 
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->state[i] == ACKNOWLEDGED && seen[i] != 1 && (!warned || seen[i] > 1))
 			fail_msg("entry %zu was acknowledged and is answered %d times", i, seen[i]);
-		if (l->state[i] == REFUSED && seen[i] > 1)
-			fail_msg("entry %zu was refused and is answered %d times", i, seen[i]);
-		if (l->state[i] == NEVER_SENT && seen[i] > 0) fail_msg("entry %zu was never sent and is answered", i);
+		if (seen[i] > 1) fail_msg("entry %zu is answered %d times", i, seen[i]);
+		if (l->state[i] == NEVER_SENT && seen[i]) fail_msg("entry %zu was never sent and is answered", i);
+		if (l->state[i] == DELETED && seen[i] && !warned) fail_msg("entry %zu was deleted and is answered", i);
 	}
 	free(seen);
 }

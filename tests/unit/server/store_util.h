@@ -108,11 +108,17 @@ static inline struct fs *quick_fs(void)
 	return &quick;
 }
 
+/* A new directory, in memory where there is such a file system: several times faster. */
+static inline void make_dir(char dir[64])
+{
+	strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/larch-store-XXXXXX" : "/tmp/larch-store-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+}
+
 static inline void place_init(struct place *p)
 {
 	memset(p, 0, sizeof *p);
-	strcpy(p->dir, "/tmp/larch-store-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
+	make_dir(p->dir);
 	snprintf(p->wal, sizeof p->wal, "%s/wal", p->dir);
 	p->fs = quick_fs();
 	p->heads.limit = 256u << 20;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A naive model and the store get the same random sequence of operations; answers must always be equal.
  *
- * MODEL_STEPS (default 3000) steps in worlds of WORLD_STEPS each; world i has the seed MODEL_SEED + i (default 1).
+ * MODEL_STEPS (default 5000) steps in worlds of WORLD_STEPS each; world i has the seed MODEL_SEED + i (default 1).
  * What fails names its seed: MODEL_SEED=that MODEL_STEPS=400 repeats it (threads may make it another moment). Every
  * operation is one row of `ops`. Power goes at random calls of the file system, and calls of the object store fail
  * (fault_util.h). */
@@ -283,10 +283,10 @@ static void resolve(struct world *w)
 
 static void power_cut(struct world *w)
 {
-	char left[] = "/tmp/larch-store-XXXXXX";
+	char left[64];
 	object_faults_end(&w->objects);
 	close_all(w, false);
-	assert_non_null(mkdtemp(left));
+	make_dir(left);
 	power_restore(&w->power, w->p.dir, left, (enum power_loss)rnd(&w->r, POWER_LOSSES), rnd(&w->r, UINT64_MAX));
 	remove_tree(w->p.dir);
 	power_fini(&w->power);
@@ -699,7 +699,7 @@ static long number_of(const char *name, long otherwise)
 
 static void the_store_answers_like_the_model(void **state)
 {
-	long steps = number_of("MODEL_STEPS", 3000);
+	long steps = number_of("MODEL_STEPS", 5000);
 	uint64_t seed = (uint64_t)number_of("MODEL_SEED", 1);
 	(void)state;
 	for (long left = steps; left > 0; left -= WORLD_STEPS)
