@@ -213,10 +213,9 @@ static void json_found(struct json_walk *w, struct str value)
 		if (i) buf_ch(&w->name, '_');
 		buf_str(&w->name, extract_name(w->f->a, w->path[i]));
 	}
-	bool known = map_get(&w->f->by_name, buf_view(&w->name)) != NULL;
 	field_note(w->f, buf_view(&w->name), value, PARSED_JSON);
 	struct field_seen *x = map_get(&w->f->by_name, buf_view(&w->name));
-	if (known || !x) return;
+	if (!x || x->n_path) return; /* a stage of the query may have named it before */
 	x->path = arena_alloc(w->f->a, w->depth * sizeof *x->path);
 	memcpy(x->path, w->path, w->depth * sizeof *x->path);
 	x->n_path = w->depth;
