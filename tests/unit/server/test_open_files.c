@@ -79,14 +79,14 @@ static void what_was_replaced_or_removed_is_noticed(void **state)
 	buf_free(&b);
 }
 
-static int make_dir(void **state)
+static int setup(void **state)
 {
 	(void)state;
 	strcpy(dir, "/tmp/larch-open-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 
-static int remove_dir(void **state)
+static int teardown(void **state)
 {
 	(void)state;
 	remove_tree(dir);
@@ -96,8 +96,8 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_few_stay_open_and_none_for_long, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(what_was_replaced_or_removed_is_noticed, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_few_stay_open_and_none_for_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_replaced_or_removed_is_noticed, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
