@@ -111,6 +111,7 @@ $(O)/tests/%.so: tests/integration/%.c
 
 test: deps ## everything a change must pass: arrows, unit, fuzz corpora, integration (needs nothing outside this tree)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all unit-programs helpers
+	$(Q)$(MAKE) --no-print-directory shippers
 	@echo 'Left to make test-services: an S3 server (Ceph) and Prometheus.'
 	$(Q)tests/run --title test --unit $(O) --fuzz $(O) --integration $(O)
 test-services: deps deps-services ## tests against real heavier services from Debian's packages
@@ -130,7 +131,7 @@ crash: all helpers ## kill -9 at KILLS random moments, from SEED on; every call 
 	$(Q)CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py test_kills
 fuzz-replay: unit-programs ## replay every fuzz corpus
 	$(Q)tests/run --title fuzz --fuzz $(O) $(if $(T),--only $(T))
-integration: all helpers ## tests with real processes; T=name runs one
+integration: all helpers shippers ## tests with real processes; T=name runs one
 	$(Q)tests/run --title integration --integration $(O) $(if $(T),--only $(T))
 conformance: all ## replay recorded answers of Loki and Promtail (needs ../shared)
 	$(Q)tests/conformance/run $(O)
@@ -191,6 +192,17 @@ deps: ## install what is missing, through apt, saying so first
 SERVICE_DEPS := prometheus ceph-mon ceph-osd radosgw ceph-common
 deps-services:
 	$(Q)$(MAKE) --no-print-directory deps DEPS='$(SERVICE_DEPS)'
+# Unpacked rather than installed: installing one system logger removes another.
+SHIPPER_DEPS := syslog-ng-core syslog-ng-mod-http
+SHIPPERS := build/shippers
+NEEDED := apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
+	--no-pre-depends $(SHIPPER_DEPS) | grep '^[a-z]' | sort -u
+.PHONY: shippers
+shippers: $(SHIPPERS)/usr/sbin/syslog-ng ## log shippers from Debian's packages, unpacked below build/ for the tests
+$(SHIPPERS)/usr/sbin/syslog-ng:
+	$(Q)echo 'The tests need a log shipper; unpacking $(SHIPPER_DEPS) below $(SHIPPERS)'; mkdir -p $(SHIPPERS) && cd $(SHIPPERS) && \
+	for p in $$($(NEEDED)); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done | \
+		xargs -r apt-get -qq -o APT::Sandbox::User=root download && for f in *.deb; do dpkg -x $$f .; done
 help: ## this list
 	@echo 'make demo and make test are all a new user needs.'; echo
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 18
