@@ -319,10 +319,10 @@ static const struct labels *meta_of(struct follow *x, uint32_t set)
 	const struct labels **l = &x->decoded[set - 1];
 	if (*l) return *l;
 	struct labels *own = ARENA_NEW(&x->arena, struct labels);
-	*l = own;
-	if (!record_set_count(x->sets[set - 1], &own->n)) return *l = &no_meta;
+	*l = &no_meta;
+	if (!record_set_count(x->sets[set - 1], &own->n)) return *l;
 	own->v = arena_alloc(&x->arena, (own->n + 1) * sizeof *own->v);
-	if (!record_set_decode(x->sets[set - 1], own->v, own->n)) *l = &no_meta;
+	if (record_set_decode(x->sets[set - 1], own->v, own->n)) *l = own;
 	return *l;
 }
 
