@@ -128,7 +128,8 @@ model: unit-programs ## a naive model against the store: STEPS random steps from
 KILLS ?= 200
 crash: all helpers ## kill -9 at KILLS random moments, from SEED on; every call that can fail does, in every way
 	$(Q)LARCH_FAULTS=all $(O)/tests/unit/server/test_faults 2>$(O)/faults.log
-	$(Q)CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py test_kills
+	$(Q)for t in test_kills test_kills_with_a_bucket; do echo "== $$t"; CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) \
+		python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py $$t || exit 1; done
 fuzz-replay: unit-programs ## replay every fuzz corpus
 	$(Q)tests/run --title fuzz --fuzz $(O) $(if $(T),--only $(T))
 integration: all helpers shippers ## tests with real processes; T=name runs one

@@ -28,6 +28,7 @@ class Bucket:
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self.handler())
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # clients that are killed
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def config(self, more=""):
