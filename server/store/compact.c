@@ -183,16 +183,24 @@ static void count(const struct job *j, struct compact_done *d)
 	for (int i = 0; i < MERGE_REASONS; i++) d->expired += j->r.expired[i].rows;
 }
 
+/* One of the inputs cannot be read: the others are merged without it. An object that is gone may have been merged by
+ * another process; if the catalog goes on naming it, it is lost. */
+static bool leave_out(struct job *j, struct err *e)
+{
+	struct err why = *e;
+	if (j->r.damaged == j->n) return false;
+	*e = ERR_INIT;
+	if (why.code == ERR_NOT_FOUND && !tenant_read(j->t, e)) return false;
+	j->in[j->r.damaged]->unreadable = true;
+	if (inputs_stand(j, &(struct err){0}))
+		log_error("a segment that cannot be read is left as it is by compaction", kv_err(&why));
+	return true;
+}
+
 static bool run(struct job *j, struct compact_done *done, struct err *e)
 {
 	int64_t began = clock_mono(j->t->st->c.clock);
-	if (!merge(j, e)) {
-		if (e->code != ERR_CORRUPT) return false;
-		j->in[j->r.damaged]->unreadable = true;
-		log_error("a damaged segment is left as it is by compaction", kv_err(e));
-		*e = ERR_INIT;
-		return true;
-	}
+	if (!merge(j, e)) return leave_out(j, e);
 	if (!commit(j, e)) {
 		if (!j->lost) return false;
 		log_info("a merge was given up", kv_str("tenant", j->t->name), kv_err(e));

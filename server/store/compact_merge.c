@@ -77,7 +77,7 @@ static bool input_has_stream(const struct input *in) { return in->stream < in->v
 
 static bool damaged(struct merge *m, const struct input *in, const struct err *e)
 {
-	if (e->code == ERR_CORRUPT) m->out->damaged = in->number;
+	if (e->code == ERR_CORRUPT || e->code == ERR_NOT_FOUND) m->out->damaged = in->number;
 	return false;
 }
 
@@ -331,7 +331,7 @@ bool merge_segments(struct object_store *o, struct segment *const *in, size_t n,
 		    const struct merge_opts *opts, struct merge_result *out, struct err *e)
 {
 	struct merge *m = mem_zalloc(sizeof *m);
-	*out = (struct merge_result){0};
+	*out = (struct merge_result){.damaged = n};
 	m->opts = opts;
 	m->out = out;
 	m->objects = o;

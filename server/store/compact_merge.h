@@ -33,7 +33,7 @@ struct merge_result {
 	struct segwrite_result out; /* rows 0: nothing was left, and nothing was written */
 	uint64_t rows, copies, hidden;
 	struct merge_expired expired[MERGE_REASONS];
-	size_t damaged; /* after ERR_CORRUPT: the input that cannot be read */
+	size_t damaged; /* after ERR_CORRUPT or ERR_NOT_FOUND: the input that cannot be read, or is gone; n: none */
 };
 
 /* in: in arrival order; n >= 1. The object `name` is committed when all is well. */

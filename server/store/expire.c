@@ -112,7 +112,8 @@ static void judge(struct drop *d, struct segment *s, const struct retention *r, 
 	struct retention_bounds b = retention_bounds(r, s->min_ts, s->max_ts);
 	struct retention_look l;
 	int64_t at = s->look_at > b.first_at ? s->look_at : b.first_at;
-	if (at > now || s->rewrite) {
+	/* What waits to be rewritten, and perhaps cannot be, still goes when all of it is past. */
+	if (at > now || (s->rewrite && b.all_at > now)) {
 		s->look_at = at;
 		return;
 	}

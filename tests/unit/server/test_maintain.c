@@ -158,12 +158,22 @@ static void old_snapshots_keep_their_segments(void **state)
 	teardown(&k);
 }
 
+static void flip(const char *path)
+{
+	FILE *f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, -45, SEEK_END);
+	fputs("?!", f);
+	fclose(f);
+}
+
+static void lose(const char *path) { assert_int_equal(unlink(path), 0); }
+
 /* A segment that cannot be read stays as it is, and the others of its day are merged around it. */
-static void damage_is_left_alone(void **state)
+static void check_damage(void (*spoil)(const char *path))
 {
 	struct keep k;
 	struct buf path = {0};
-	(void)state;
 	setup(&k, 4, 3);
 	int64_t noon = NOW - NOW % DAY + DAY / 2;
 	for (int i = 0; i < 5; i++) {
@@ -177,15 +187,43 @@ static void damage_is_left_alone(void **state)
 	char name[200];
 	snprintf(name, sizeof name, "store/%s", t->segments[2]->name);
 	fs_path(&path, k.p.dir, name);
-	FILE *f = fopen(path.p, "r+");
-	assert_non_null(f);
-	fseek(f, -45, SEEK_END);
-	fputs("?!", f);
-	fclose(f);
-	maintain_run(k.m, NULL, &(struct err){0});
+	spoil(path.p);
+	run(&k);
 	assert_int_equal(status(&k).segments, 3);
 	assert_true(t->segments[1]->unreadable && !t->segments[0]->unreadable);
 	buf_free(&path);
+	teardown(&k);
+}
+
+static void damage_is_left_alone(void **state)
+{
+	(void)state;
+	check_damage(flip);
+}
+
+static void so_is_what_is_gone(void **state)
+{
+	(void)state;
+	check_damage(lose);
+}
+
+/* What compaction cannot rewrite goes when all of it is past its period. */
+static void what_cannot_be_rewritten_goes_in_the_end(void **state)
+{
+	struct keep k;
+	(void)state;
+	setup(&k, 11, 3);
+	push(&k, NOW, 20, true);
+	struct tenant *t = store_tenant(k.p.st, STR("t"), false);
+	assert_true(t->nsegments > 0);
+	for (size_t i = 0; i < t->nsegments; i++) t->segments[i]->rewrite = t->segments[i]->unreadable = true;
+	k.limits.retention_period = 5 * DAY;
+	set_limits(&k);
+	maintain_stop(k.m);
+	start(&k);
+	clock_fake_step(&k.p.clock, 20 * DAY);
+	run(&k);
+	assert_int_equal(t->nsegments, 0);
 	teardown(&k);
 }
 
@@ -507,6 +545,8 @@ int main(void)
 		cmocka_unit_test(answers_stay_the_same),
 		cmocka_unit_test(old_snapshots_keep_their_segments),
 		cmocka_unit_test(damage_is_left_alone),
+		cmocka_unit_test(so_is_what_is_gone),
+		cmocka_unit_test(what_cannot_be_rewritten_goes_in_the_end),
 		cmocka_unit_test(periods_of_streams),
 		cmocka_unit_test(whole_segments_go_by_period),
 		cmocka_unit_test(streams_with_periods_of_their_own_are_rewritten),
