@@ -303,6 +303,14 @@ static bool next_stream(struct follow *x)
 	}
 }
 
+static const struct labels *decode_set(struct follow *x, struct str set)
+{
+	struct labels *l = ARENA_NEW(&x->arena, struct labels);
+	if (!record_set_count(set, &l->n)) return &no_meta;
+	l->v = arena_alloc(&x->arena, (l->n + 1) * sizeof *l->v);
+	return record_set_decode(set, l->v, l->n) ? l : &no_meta;
+}
+
 /* The metadata that a row names. */
 static const struct labels *meta_of(struct follow *x, uint32_t set)
 {
@@ -317,12 +325,7 @@ static const struct labels *meta_of(struct follow *x, uint32_t set)
 		for (; n < r->nsets; n++) x->decoded[n] = &no_meta;
 	}
 	const struct labels **l = &x->decoded[set - 1];
-	if (*l) return *l;
-	struct labels *own = ARENA_NEW(&x->arena, struct labels);
-	*l = &no_meta;
-	if (!record_set_count(x->sets[set - 1], &own->n)) return *l;
-	own->v = arena_alloc(&x->arena, (own->n + 1) * sizeof *own->v);
-	if (record_set_decode(x->sets[set - 1], own->v, own->n)) *l = own;
+	if (!*l) *l = decode_set(x, x->sets[set - 1]);
 	return *l;
 }
 
