@@ -117,12 +117,18 @@ static void make_response(struct httpd_req *r, int status, const char *ctype, st
 	r->response = p;
 }
 
+/* Whoever counts by method must not have to keep what clients make up. */
+static const char *known_method(const char *method)
+{
+	return route_takes("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT", method) ? method : "other";
+}
+
 static void report_done(struct httpd_req *r)
 {
 	struct httpd *h = r->h;
 
 	if (h->conf.done)
-		h->conf.done(h->conf.ctx, r->route ? r->route->name : "other", r->method, r->status,
+		h->conf.done(h->conf.ctx, r->route ? r->route->name : "other", known_method(r->method), r->status,
 			     clock_mono(&clock_real) - r->started);
 }
 

@@ -75,7 +75,7 @@ struct httpd_config {
 	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
 	httpd_handler *admit;
 	/* Before each answer leaves, on any thread; for metrics and access log; may be NULL. Without a route its
-	 * name is "other". */
+	 * name is "other", and so is a method that HTTP does not have. */
 	void (*done)(void *ctx, const char *route, const char *method, int status, int64_t ns);
 };
 

@@ -32,6 +32,7 @@ static struct {
 	_Atomic bool release;  /* … that may answer */
 	_Atomic int done;
 	_Atomic int last_status;
+	_Atomic bool last_method_other;
 	pthread_mutex_t lock;
 	struct httpd_req *crowd[CROWD];
 	size_t ncrowd;
@@ -276,6 +277,7 @@ static void on_done(void *ctx, const char *route, const char *method, int status
 	assert_true(ns >= 0);
 	atomic_fetch_add(&t.done, 1);
 	atomic_store(&t.last_status, status);
+	atomic_store(&t.last_method_other, strcmp(method, "other") == 0);
 }
 
 static struct httpd *start(struct httpd_config c)
@@ -446,6 +448,9 @@ static void unknown_paths_and_methods(void **state)
 	assert_true(str_find(buf_view(&b), STR("\r\nAllow: POST, PUT\r\n")) > 0);
 	assert_int_equal(body_of(&b).n, 0);
 	assert_int_equal(t.done, 5);
+	assert_false(t.last_method_other);
+	expect(h, "MADE-UP /echo HTTP/1.1\r\nHost: x\r\n\r\n", 405, NULL);
+	assert_true(t.last_method_other);
 	buf_free(&b);
 }
 
