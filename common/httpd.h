@@ -65,7 +65,7 @@ struct httpd_config {
 	unsigned max_connections; /* 0: 1024 */
 	int idle_timeout_s;       /* between requests; 0: 120 */
 	int read_timeout_s;       /* for a request, and besides what its body takes at min_rate; 0: 30 */
-	int write_timeout_s;      /* the same for an answer that is no stream; 0: 30 */
+	int write_timeout_s;      /* the same for an answer, for one in pieces from its end on; 0: 30 */
 	uint64_t min_rate;        /* bytes a second; 0: 16384 */
 	const struct httpd_tls_config *tls; /* NULL: plain HTTP; used by httpd_start() only */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */

@@ -49,7 +49,7 @@ struct httpd_req {
 	bool close_early; /* refused, and the rest of the body is not worth reading */
 	int64_t started;
 	_Atomic uint64_t received; /* bytes of the body */
-	int64_t leave_by;          /* monotonic: when the whole answer must have left; 0: any time */
+	int64_t leave_by;          /* monotonic: when the whole answer must have left; 0: see stream, or any time */
 	struct arena mem;
 	const char *method; /* the library's, as long as the request */
 	const struct httpd_route *route;
@@ -114,6 +114,8 @@ void httpd_hand_back(struct httpd_req *r);
 void httpd_stream_break(struct httpd_stream *s);
 /* The request is over: the connection may not be touched any more. */
 void httpd_stream_detach(struct httpd_stream *s);
+/* When what is left of an answer that has ended must have left; INT64_MAX: it goes on. Under h->lock. */
+int64_t httpd_stream_deadline(struct httpd_stream *s);
 void httpd_stream_unref(struct httpd_stream *s); /* NULL is nothing */
 
 #endif

@@ -25,6 +25,7 @@ struct httpd_stream {
 	bool asleep; /* the connection is suspended until there is something to send */
 	bool full;   /* the writer waits for room */
 	bool broken, ended, whole;
+	int64_t leave_by; /* monotonic, once it has ended: what is buffered must have left then */
 };
 
 void httpd_stream_unref(struct httpd_stream *s)
@@ -95,6 +96,16 @@ void httpd_stream_detach(struct httpd_stream *s)
 		wake_writer(s);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+int64_t httpd_stream_deadline(struct httpd_stream *s)
+{
+	int64_t at;
+
+	pthread_mutex_lock(&s->lock);
+	at = s->ended ? s->leave_by : INT64_MAX;
+	pthread_mutex_unlock(&s->lock);
+	return at;
 }
 
 /* A peer that vanished without a word: what it has not acknowledged for so long is not going to be. */
@@ -169,6 +180,8 @@ void httpd_stream_end(struct httpd_stream *s, bool whole)
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	s->whole = whole && !s->broken;
+	s->leave_by = clock_mono(&clock_real) + h->conf.write_timeout_s * NS_PER_S +
+		      httpd_transfer_ns(h, s->out.n - s->at);
 	if (!whole && s->conn) shutdown(s->fd, SHUT_RDWR);
 	wake_connection(s);
 	pthread_mutex_unlock(&s->lock);

@@ -43,6 +43,7 @@ static int64_t deadline_of(const struct httpd *h, const struct peer *p)
 	if (!r) return p->since + h->conf.idle_timeout_s * NS_PER_S;
 	if (r->state == REQ_READING)
 		return r->started + h->conf.read_timeout_s * NS_PER_S + httpd_transfer_ns(h, atomic_load(&r->received));
+	if (r->stream) return httpd_stream_deadline(r->stream);
 	return r->state == REQ_ANSWERED && r->leave_by ? r->leave_by : INT64_MAX;
 }
 

@@ -178,6 +178,24 @@ static void on_flood(struct httpd_req *r, void *ctx)
 	pthread_detach(th);
 }
 
+static void on_nothing(void *ud) { (void)ud; }
+
+/* Ends before the peer can have read all of it. */
+static void on_ended(struct httpd_req *r, void *ctx)
+{
+	struct buf b = {0};
+	struct httpd_stream *s = httpd_stream(
+		r, &(struct httpd_stream_config){.status = 200, .window = LARGE, .wake = on_nothing});
+
+	(void)ctx;
+	buf_reserve(&b, LARGE);
+	memset(b.p, 'x', LARGE);
+	b.n = LARGE;
+	httpd_stream_write(s, buf_view(&b));
+	httpd_stream_end(s, true);
+	buf_free(&b);
+}
+
 static void on_drip_wake(void *ud) { atomic_fetch_add((_Atomic int *)ud, 1); }
 
 /* One that says something now and then, from a thread of its own. */
@@ -267,6 +285,7 @@ static const struct httpd_route routes[] = {
 	{"GET", "/crowd", on_crowd, 0, "crowd"},
 	{"GET", "/big", on_big, 0, "big"},
 	{"GET", "/large", on_large, 0, "large"},
+	{"GET", "/ended", on_ended, 0, "ended"},
 };
 
 static void on_done(void *ctx, const char *route, const char *method, int status, int64_t ns)
@@ -848,14 +867,19 @@ static void slow_peers_are_cut_off(void **state)
 
 static void slow_readers_are_cut_off(void **state)
 {
+	static const char *const requests[] = {"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+					       "GET /ended HTTP/1.1\r\nHost: x\r\n\r\n"};
 	struct httpd *h = start((struct httpd_config){.write_timeout_s = 1, .min_rate = LARGE});
-	int fd = dial(httpd_port(h));
-	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 
 	(void)state;
-	put_c(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
-	assert_int_equal(poll(&p, 1, DEADLINE / 1000000), 1); /* cut off, though nothing was read */
-	close(fd);
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+		int fd = dial(httpd_port(h));
+		struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+		put_c(fd, requests[i]);
+		assert_int_equal(poll(&p, 1, DEADLINE / 1000000), 1); /* cut off, though nothing was read */
+		close(fd);
+	}
 	httpd_stop(h, DEADLINE);
 }
 
