@@ -34,6 +34,14 @@ bool catalog_covers(struct catalog *c, uint64_t writer, uint64_t seq)
 	return found;
 }
 
+bool catalog_is_empty(struct catalog *c)
+{
+	pthread_mutex_lock(&c->io);
+	bool empty = c->next == 1;
+	pthread_mutex_unlock(&c->io);
+	return empty;
+}
+
 void catalog_cuts(struct catalog *c, struct catalog_cut out[CATALOG_CUT_REASONS])
 {
 	pthread_mutex_lock(&c->mu);

@@ -65,6 +65,8 @@ bool catalog_append(struct catalog *c, struct catalog_entry *n, catalog_still_fn
 		    void *ud, struct err *e);
 /* Writes a checkpoint when one is due. A failure is logged; the next entry tries again. */
 void catalog_checkpoint(struct catalog *c);
+/* No entry has ever been read or made. */
+bool catalog_is_empty(struct catalog *c);
 /* What retention has taken away in all, by reason. */
 void catalog_cuts(struct catalog *c, struct catalog_cut out[CATALOG_CUT_REASONS]);
 /* Is the segment there, or was it removed not long ago? */

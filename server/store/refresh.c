@@ -14,6 +14,7 @@
 
 struct tenants {
 	struct store *s;
+	bool tell; /* of directories that are no tenant's */
 	struct tenant **v;
 	size_t n, cap;
 };
@@ -25,7 +26,7 @@ static bool add_tenant(void *ud, struct str dir)
 	if (store_unescape(dir, &name)) {
 		MEM_GROW(l->v, l->n, l->cap);
 		l->v[l->n++] = store_tenant(l->s, buf_view(&name), true);
-	} else {
+	} else if (l->tell) {
 		log_warn("a directory in the store is no tenant's; left alone", kv_str("directory", dir));
 	}
 	buf_free(&name);
@@ -33,9 +34,9 @@ static bool add_tenant(void *ud, struct str dir)
 }
 
 /* Of those known, and those that have a directory there. */
-static bool list_tenants(struct store *s, struct object_store *where, struct tenants *l, struct err *e)
+static bool list_tenants(struct store *s, struct object_store *where, bool tell, struct tenants *l, struct err *e)
 {
-	*l = (struct tenants){.s = s};
+	*l = (struct tenants){.s = s, .tell = tell};
 	if (!object_dirs(where, STR(""), add_tenant, l, e)) return false;
 	l->n = 0;
 	pthread_mutex_lock(&s->mu);
@@ -92,14 +93,16 @@ static bool load_from(struct store *s, bool from_mirror, struct err *e)
 	pthread_t threads[LOADERS];
 	struct load w = {.clock = s->c.clock, .mirror = from_mirror, .e = e};
 	w.logged = clock_mono(w.clock);
-	if (!list_tenants(s, from_mirror ? s->mirror : s->objects, &w.l, e)) {
+	if (!list_tenants(s, from_mirror ? s->mirror : s->objects, true, &w.l, e)) {
 		free(w.l.v);
 		return false;
 	}
 	pthread_mutex_init(&w.mu, NULL);
 	size_t n = w.l.n < LOADERS ? w.l.n : LOADERS;
-	for (size_t i = 0; i < n; i++) pthread_create(&threads[i], NULL, load_some, &w);
-	for (size_t i = 0; i < n; i++) pthread_join(threads[i], NULL);
+	size_t started = 0;
+	while (started < n && pthread_create(&threads[started], NULL, load_some, &w) == 0) started++;
+	if (started < n) load_some(&w); /* with as many as there may be, and this one */
+	for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
 	pthread_mutex_destroy(&w.mu);
 	free(w.l.v);
 	return !w.failed;
@@ -168,8 +171,14 @@ bool store_load(struct store *s, struct err *e)
 bool store_refresh(struct store *s, struct err *e)
 {
 	struct tenants l = {0};
-	bool ok = store_check(s, e) && list_tenants(s, s->objects, &l, e);
-	for (size_t i = 0; ok && i < l.n; i++) ok = tenant_poll(l.v[i], e);
+	bool ok = store_check(s, e) && list_tenants(s, s->objects, false, &l, e), outage = !ok;
+	for (size_t i = 0; !outage && i < l.n; i++) {
+		struct err why = ERR_INIT;
+		if (tenant_poll(l.v[i], &why)) continue;
+		if (ok) *e = why;
+		ok = false;
+		outage = is_outage(&why); /* else the others can be read */
+	}
 	free(l.v);
 	set_away(s, !ok);
 	return ok;
@@ -240,7 +249,8 @@ static uint64_t sweep_candidates(struct sweep *w)
 
 /* What the catalog once named is removed by the time of its removal, anything else by its age. The catalog is read
  * between listing and removing: an object of that age was named by then, or never will be, since
- * whoever writes a segment names it within half the grace time. */
+ * whoever writes a segment names it within half the grace time. Where there is no catalog at all it may have been lost,
+ * and the segments are all that is left. */
 static void sweep_tenant(struct store *s, struct tenant *t)
 {
 	struct err e = ERR_INIT;
@@ -252,8 +262,12 @@ static void sweep_tenant(struct store *s, struct tenant *t)
 	buf_printf(&prefix, "%.*ssegments/", STR_ARG(t->dir));
 	bool ok =
 		object_list(s->objects, buf_view(&prefix), sweep_candidate, &w, &e) && (w.n == 0 || tenant_read(t, &e));
-	uint64_t removed = ok && !t->catalog.damaged ? sweep_candidates(&w) : 0;
+	bool lost = ok && w.n && catalog_is_empty(&t->catalog);
+	uint64_t removed = ok && !t->catalog.damaged && !lost ? sweep_candidates(&w) : 0;
 	if (!ok) log_warn("cannot look for unnamed segments", kv_err(&e));
+	if (lost)
+		log_warn("a tenant has segments, but no catalog; they are left alone", kv_str("tenant", t->name),
+			 kv_i("segments", (int64_t)w.n));
 	if (removed)
 		log_info("removed segments that no catalog names", kv_str("tenant", t->name),
 			 kv_i("segments", (int64_t)removed));
@@ -265,7 +279,7 @@ void store_sweep(struct store *s)
 {
 	struct tenants l = {0};
 	struct err e = ERR_INIT;
-	if (store_check(s, &e) && list_tenants(s, s->objects, &l, &e)) {
+	if (store_check(s, &e) && list_tenants(s, s->objects, false, &l, &e)) {
 		for (size_t i = 0; i < l.n; i++) sweep_tenant(s, l.v[i]);
 	} else {
 		log_warn("cannot look for unnamed segments", kv_err(&e));

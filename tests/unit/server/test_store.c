@@ -121,6 +121,57 @@ static void refresh_happens_by_itself(void **state)
 	pair_fini(&w);
 }
 
+static void write_at(const struct pair *w, const char *name, struct str bytes)
+{
+	char path[160];
+	snprintf(path, sizeof path, "%s/%s", w->shared, name);
+	put_file(path, bytes);
+}
+
+static void make_dir_at(const struct pair *w, const char *name)
+{
+	char path[160];
+	snprintf(path, sizeof path, "%s/%s", w->shared, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* The catalogs of many tenants have an entry of a version to come. */
+static void one_tenant_does_not_hold_up_the_others(void **state)
+{
+	struct pair w;
+	struct model m;
+	struct rnd r = {3};
+	struct err e = ERR_INIT;
+	struct catalog_entry none = {.number = 1};
+	struct buf entry = {0};
+	struct store_totals sum;
+	(void)state;
+	pair_init(&w);
+	catalog_entry_encode(&none, &entry);
+	entry.p[8] = 77;
+	entry.n -= 8;
+	buf_le64(&entry, str_hash(buf_view(&entry)));
+	for (int i = 0; i < 20; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "n%d", i);
+		make_dir_at(&w, name);
+		snprintf(name, sizeof name, "n%d/catalog", i);
+		make_dir_at(&w, name);
+		snprintf(name, sizeof name, "n%d/catalog/%016x", i, 1u);
+		write_at(&w, name, buf_view(&entry));
+	}
+	model_init(&m, 5);
+	push_some(&m, &w.a, &r, 50);
+	MUST(ingest_flush(w.a.in, must));
+	assert_false(store_refresh(w.b.st, &e));
+	assert_int_equal(e.code, ERR_UNPROCESSABLE);
+	store_totals(w.b.st, &sum);
+	assert_true(sum.segments > 0);
+	model_free(&m);
+	buf_free(&entry);
+	pair_fini(&w);
+}
+
 /* ---- sweeping ---- */
 
 static void put_object(struct store *s, const char *name)
@@ -178,13 +229,32 @@ static void what_nobody_names_is_swept_when_it_is_old(void **state)
 	pair_fini(&w);
 }
 
+static void segments_without_a_catalog_are_left_alone(void **state)
+{
+	struct pair w;
+	(void)state;
+	pair_init(&w);
+	clock_fake_step(&w.a.clock, clock_wall(&clock_real) - w.a.clock.wall_ns);
+	put_object(w.a.st, "t/segments/rest");
+	struct tenant *t = store_tenant(w.a.st, STR("t"), true);
+	clock_fake_step(&w.a.clock, 2 * UNITS_HOUR);
+	store_sweep(w.a.st);
+	assert_true(is_there(w.a.st, "t/segments/rest"));
+	make_entry(t, "segments/new", NULL, clock_wall(&w.a.clock.base));
+	store_sweep(w.a.st);
+	assert_false(is_there(w.a.st, "t/segments/rest"));
+	pair_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_store_of_many_segments_opens_soon),
 		cmocka_unit_test(two_processes_see_what_the_other_flushed),
 		cmocka_unit_test(refresh_happens_by_itself),
+		cmocka_unit_test(one_tenant_does_not_hold_up_the_others),
 		cmocka_unit_test(what_nobody_names_is_swept_when_it_is_old),
+		cmocka_unit_test(segments_without_a_catalog_are_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
