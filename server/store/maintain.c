@@ -10,17 +10,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define FIRST_ROUND  UNITS_MIN /* after start, when the interval is longer */
-#define BUSY_PERCENT 10u       /* of a core, while there is other work */
-#define PAUSE_MAX    UNITS_SEC /* between two pieces of work */
+#define FIRST_ROUND  UNITS_MIN        /* after start, when the interval is longer */
+#define BUSY_PERCENT 10u              /* of a core, while there is other work */
+#define SWEEP_EVERY  (10 * UNITS_MIN) /* in a round that takes longer */
+#define PAUSE_MAX    UNITS_SEC        /* between two pieces of work */
 #define PAUSE_SLICE  (20 * UNITS_MS)
 
 struct maintain {
 	struct maintain_config c;
 	struct task *task;
-	int64_t next_round, next_retention; /* monotonic; the thread's */
-	int64_t worked_since;               /* monotonic; the thread's */
-	bool all;                           /* the round was asked for; the thread's */
+	int64_t next_round, next_retention, next_sweep; /* monotonic; the thread's */
+	int64_t worked_since;                           /* monotonic; the thread's */
+	bool all;                                       /* the round was asked for; the thread's */
 	_Atomic bool stopping;
 
 	pthread_mutex_t mu; /* guards what follows */
@@ -121,6 +122,7 @@ static void apply_retention(struct round *r)
 {
 	struct maintain *m = r->m;
 	struct tenant **all = mem_alloc((r->n + 1) * sizeof(struct tenant *));
+	r->now = clock_wall(m->c.clock);
 	for (size_t i = 0; i < r->n; i++) {
 		struct work *w = &r->v[i];
 		struct err e = ERR_INIT;
@@ -132,6 +134,21 @@ static void apply_retention(struct round *r)
 	struct err e = ERR_INIT;
 	if (m->c.retention_bytes && !expire_by_bytes(all, r->n, m->c.retention_bytes, &e)) failed(m, &e);
 	free(all);
+	m->next_retention = mono_now(m) + m->c.retention_interval_ns;
+}
+
+static void sweep(struct maintain *m)
+{
+	store_sweep(m->c.store);
+	m->next_sweep = mono_now(m) + SWEEP_EVERY;
+}
+
+/* A round may take hours: meanwhile periods end, and what merges have replaced takes up the disk. */
+static void meanwhile(struct round *r)
+{
+	struct maintain *m = r->m;
+	if (m->c.retention_interval_ns && mono_now(m) >= m->next_retention) apply_retention(r);
+	if (mono_now(m) >= m->next_sweep) sweep(m);
 }
 
 static struct compact_opts opts_of(const struct round *r, const struct work *w)
@@ -161,16 +178,17 @@ static void done_add(struct compact_done *sum, const struct compact_done *d)
 static bool compact_tenant(struct round *r, const struct work *w, struct err *e)
 {
 	struct maintain *m = r->m;
-	struct compact_opts o = opts_of(r, w);
 	if (!compact_mark_deletes(w->t, w->deletes_before, e)) return false;
 	for (bool more = true; more && !m->stopping;) {
 		struct compact_done d = {0};
+		struct compact_opts o = opts_of(r, w);
 		m->worked_since = mono_now(m);
 		bool ok = compact_step(w->t, &o, &d, &more, e);
 		pthread_mutex_lock(&m->mu);
 		done_add(&m->stats.done, &d);
 		pthread_mutex_unlock(&m->mu);
 		if (!ok) return false;
+		meanwhile(r);
 	}
 	return deletes_finish(w->t, w->deletes_before, e);
 }
@@ -196,15 +214,13 @@ static void work(struct maintain *m)
 {
 	struct round r;
 	round_init(&r, m);
-	if (m->all || mono_now(m) >= m->next_retention) {
-		apply_retention(&r);
-		m->next_retention = mono_now(m) + m->c.retention_interval_ns;
-	}
+	if (m->all || mono_now(m) >= m->next_retention) apply_retention(&r);
+	m->next_sweep = mono_now(m) + SWEEP_EVERY;
 	for (size_t i = 0; i < r.n && !m->stopping; i++) {
 		struct err e = ERR_INIT;
 		if (!compact_tenant(&r, &r.v[i], &e)) failed(m, &e);
 	}
-	if (!m->stopping) store_sweep(m->c.store);
+	if (!m->stopping) sweep(m);
 	count_backlog(&r);
 	round_fini(&r);
 }

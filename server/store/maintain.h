@@ -3,7 +3,8 @@
  * compaction, removal of objects that nothing names any more.
  *
  * A round goes through all tenants: what is past its retention leaves their catalogs; then each tenant's segments are
- * merged until nothing is left to merge; then objects are swept. What fails is logged and tried again in the next
+ * merged until nothing is left to merge; then objects are swept. Where this takes long, retention and sweeping come in
+ * between when they are due. What fails is logged and tried again in the next
  * round; one tenant's failure does not hold up the others.
  * Merging is throttled to a share of one core, and to a tenth while queries run or pushes wait for memory. */
 #ifndef LARCH_SERVER_STORE_MAINTAIN_H

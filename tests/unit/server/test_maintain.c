@@ -18,6 +18,9 @@ struct keep {
 	struct model model;
 	struct rnd r;
 	uint64_t bytes; /* of retention, all tenants */
+	int64_t retention_interval;
+	bool (*busy)(void *ud);
+	size_t calls, objects; /* of busy; most objects that it saw */
 };
 
 static void set_limits(struct keep *k)
@@ -33,6 +36,9 @@ static void start(struct keep *k)
 	k->m = maintain_start(&(struct maintain_config){.store = k->p.st,
 							.overrides = k->overrides,
 							.clock = &k->p.clock.base,
+							.busy = k->busy,
+							.ud = k,
+							.retention_interval_ns = k->retention_interval,
 							.cancel_ns = DAY,
 							.target = 1u << 20,
 							.memory = 16u << 20,
@@ -393,6 +399,55 @@ static void streams_with_periods_of_their_own_are_rewritten(void **state)
 	teardown(&k);
 }
 
+static bool a_day_passes(void *ud)
+{
+	struct keep *k = ud;
+	struct fs_list l;
+	struct buf path = {0};
+	fs_path(&path, k->p.dir, "store/t/segments");
+	MUST(fs_list(path.p, &l, must));
+	if (l.n > k->objects) k->objects = l.n;
+	fs_list_free(&l);
+	buf_free(&path);
+	k->calls++;
+	clock_fake_step(&k->p.clock, DAY);
+	return false;
+}
+
+/* Merging may take so long that meanwhile periods end, and that what was replaced would fill the disk. */
+static void a_long_round_does_what_is_due(void **state)
+{
+	struct keep k;
+	struct err e;
+	(void)state;
+	setup(&k, 12, 3);
+	clock_fake_step(&k.p.clock, clock_wall(&clock_real) - NOW);
+	int64_t now = k.p.clock.wall_ns;
+	char *line = arena_alloc(&k.a, 32768);
+	memset(line, 'x', 32768);
+	for (int day = 0; day < 5; day++) {
+		struct entry_of v[48];
+		for (int i = 0; i < 48; i++)
+			v[i] = (struct entry_of){.ts = now - day * DAY - i, .line = str_of(line, 32768)};
+		assert_true(model_push(&k.model, k.p.in, "t", v, 48, &e));
+	}
+	struct entry_of old = {.ts = now - 30 * DAY + DAY / 2, .line = STR("old")};
+	assert_true(model_push(&k.model, k.p.in, "old", &old, 1, &e));
+	MUST(ingest_flush(k.p.in, must));
+	size_t objects = store_tenant(k.p.st, STR("t"), false)->nsegments;
+	k.busy = a_day_passes;
+	k.retention_interval = UNITS_HOUR;
+	k.limits.retention_period = 30 * DAY;
+	set_limits(&k);
+	maintain_stop(k.m);
+	start(&k);
+	run(&k);
+	assert_true(k.calls >= 3);
+	assert_int_equal(store_tenant(k.p.st, STR("old"), false)->nsegments, 0);
+	assert_in_range(k.objects, objects, objects + 1);
+	teardown(&k);
+}
+
 static void the_oldest_go_by_bytes(void **state)
 {
 	struct keep k;
@@ -550,6 +605,7 @@ int main(void)
 		cmocka_unit_test(periods_of_streams),
 		cmocka_unit_test(whole_segments_go_by_period),
 		cmocka_unit_test(streams_with_periods_of_their_own_are_rewritten),
+		cmocka_unit_test(a_long_round_does_what_is_due),
 		cmocka_unit_test(the_oldest_go_by_bytes),
 		cmocka_unit_test(deletes_become_true_on_disk),
 		cmocka_unit_test(every_call_may_fail),
