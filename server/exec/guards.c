@@ -15,14 +15,21 @@ struct reading {
 	struct err *e;
 };
 
+static int64_t earlier(int64_t t, int64_t by)
+{
+	int64_t out;
+	if (__builtin_sub_overflow(t, by, &out)) return by > 0 ? INT64_MIN : INT64_MAX;
+	return out;
+}
+
 static void read_log(void *ud, const struct logql_log *log, const struct logql_range *r)
 {
 	struct reading *x = ud;
 	const struct exec_query *in = x->q->in;
 	struct exec_read out = {&log->selector, in->instant ? in->end : in->start, in->end, {0}};
 	if (r) {
-		out.from -= r->interval + r->offset;
-		out.to -= r->offset;
+		out.from = earlier(earlier(out.from, r->interval), r->offset);
+		out.to = earlier(out.to, r->offset);
 	}
 	if (out.from < x->oldest) out.from = x->oldest;
 	for (size_t i = 0; x->ok && out.from < out.to && i < in->n_sources; i++) {

@@ -164,7 +164,7 @@ bool api_time(struct str text, int64_t def, int64_t *out, struct err *e)
 		*e = no_number;
 		return false;
 	}
-	if (text.n <= 10) *out *= UNITS_SEC;
+	if (text.n <= 10 && __builtin_mul_overflow(*out, UNITS_SEC, out)) *out = INT64_MAX; /* after 2262 */
 	return true;
 }
 

@@ -59,9 +59,7 @@ static bool parse_time(struct str text, int64_t *out)
 {
 	struct err ignored = ERR_INIT;
 	if (units_rfc3339(text, out, &ignored)) return true;
-	if (text.n != 10 || !str_to_i64(text, out)) return false;
-	*out *= UNITS_SEC;
-	return true;
+	return text.n == 10 && str_to_i64(text, out) && api_time(text, 0, out, &ignored);
 }
 
 static bool parse_range(struct call *c, struct delete_spec *s)

@@ -225,6 +225,23 @@ static void estimates(void **state)
 	check_estimate(f, "vector(1)", false, 1, "", "");
 }
 
+/* Nothing lies before the beginning of time, and from there on everything is read. */
+static void bytes_since_ever(void **state)
+{
+	struct fixture *f = *state;
+	struct exec_source src[1];
+	struct err e = ERR_INIT;
+	limit(f, "{max_query_length: 0, max_query_bytes_read: 800B}");
+	struct exec_query q = query(f, "sum(rate({app=\"a\"}[1h]))", src, 1);
+	q.start = INT64_MIN;
+	q.step = SEC(1000000);
+	assert_null(exec_run(f->engine, &q, &e));
+	check_text(e.msg, "the query would read too many bytes (query: 1.0kB, limit: 800B); consider adding more "
+			  "specific stream selectors or reduce the time range of the query; the setting is "
+			  "max_query_bytes_read");
+	snapshot_free(src[0].snap);
+}
+
 /* For Logs Drilldown the series with the most are better than none. */
 static void partial_answers(void **state)
 {
@@ -273,6 +290,7 @@ int main(void)
 		cmocka_unit_test(blocked_queries),
 		cmocka_unit_test(each_names_its_setting),
 		cmocka_unit_test(estimates),
+		cmocka_unit_test(bytes_since_ever),
 		cmocka_unit_test(partial_answers),
 		cmocka_unit_test(strictest_of_tenants),
 	};
