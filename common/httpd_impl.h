@@ -32,8 +32,8 @@ struct peer {
 	uint64_t id; /* what the watcher knows it by: a pointer could be stale */
 	int fd;      /* open as long as the peer is listed */
 	bool hung_up;
-	bool admitted; /* its certificate, if one is wanted */
-	int64_t since; /* monotonic: accepted, or its last request ended */
+	bool admitted;         /* its certificate, if one is wanted */
+	int64_t since;         /* monotonic: accepted, or its last request ended */
 	struct httpd_req *req; /* the one that is read, handled or answered; NULL between two */
 };
 
@@ -76,7 +76,7 @@ struct httpd {
 	int listen_fd;
 	struct MHD_Daemon *daemon;
 	struct httpd_tls *tls; /* NULL: plain */
-	struct queue *todo; /* requests for the workers; holds one per connection, so it never fills */
+	struct queue *todo;    /* requests for the workers; holds one per connection, so it never fills */
 	pthread_t *workers;
 	unsigned nworkers;
 	pthread_t watcher;

@@ -180,8 +180,8 @@ void httpd_stream_end(struct httpd_stream *s, bool whole)
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	s->whole = whole && !s->broken;
-	s->leave_by = clock_mono(&clock_real) + h->conf.write_timeout_s * NS_PER_S +
-		      httpd_transfer_ns(h, s->out.n - s->at);
+	s->leave_by =
+		clock_mono(&clock_real) + h->conf.write_timeout_s * NS_PER_S + httpd_transfer_ns(h, s->out.n - s->at);
 	if (!whole && s->conn) shutdown(s->fd, SHUT_RDWR);
 	wake_connection(s);
 	pthread_mutex_unlock(&s->lock);

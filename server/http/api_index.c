@@ -15,10 +15,10 @@ static bool sum_stats(struct api_read *a, struct reader_stats *sum)
 {
 	struct logql *q = logql_parse_matchers(&a->arena, api_arg(a->req, "query"), &a->err);
 	bool ok = q != NULL;
-	for (size_t i = 0; ok && i < a->n_sources; i++) {
+	for (size_t i = 0; ok && a->from < a->end && i < a->n_sources; i++) {
 		const struct selector *s = &q->root->log->selector;
 		struct reader_stats one = {0};
-		ok = snapshot_stats(a->sources[i].snap, s->v, s->n, a->start, a->end, &one, &a->err);
+		ok = snapshot_stats(a->sources[i].snap, s->v, s->n, a->from, a->end, &one, &a->err);
 		sum->streams += one.streams;
 		sum->chunks += one.chunks;
 		sum->bytes += one.bytes;
@@ -112,10 +112,10 @@ struct volume {
 	int64_t step;
 	size_t n_steps;
 	struct labelsets sets;
-	uint64_t *bytes; /* per series, n_steps each */
-	size_t cap;
-	uint64_t *one; /* of the stream at hand, per step */
-	int64_t deadline;
+	uint64_t *bytes;  /* per series, n_steps each */
+	size_t cap, held; /* of series; bytes of the queries' memory */
+	uint64_t *one;    /* of the stream at hand, per step */
+	int64_t deadline; /* monotonic; 0: none */
 };
 
 static bool is_target(const struct volume *v, struct str name)
@@ -123,6 +123,22 @@ static bool is_target(const struct volume *v, struct str name)
 	for (size_t i = 0; i < v->n_targets; i++)
 		if (str_eq(v->targets[i], name)) return true;
 	return v->every_label;
+}
+
+static bool volume_grow(struct volume *v)
+{
+	size_t cap = v->cap ? v->cap * 2 : 16, more = (cap - v->cap) * v->n_steps * sizeof *v->bytes;
+	struct budget *memory = exec_budget(v->a.api->engine);
+	if (!budget_take(memory, more))
+		return err_set(&v->a.err, ERR_INVALID,
+			       "volumes of %zu series at %zu steps need more memory than larch.memory_limit leaves for "
+			       "queries (%zu of %zu KiB are in use); ask for fewer steps or labels, or raise "
+			       "larch.memory_limit",
+			       v->sets.n, v->n_steps, budget_used(memory) >> 10, memory->limit >> 10);
+	v->held += more;
+	v->cap = cap;
+	v->bytes = mem_realloc(v->bytes, cap * v->n_steps * sizeof *v->bytes);
+	return true;
 }
 
 static bool volume_add(struct volume *v, const struct labels *l)
@@ -133,10 +149,7 @@ static bool volume_add(struct volume *v, const struct labels *l)
 		return err_set(&v->a.err, ERR_INVALID,
 			       "the query hit the max number of series limit (limit: %zu series)", max);
 	if (v->sets.n > before) {
-		if (id >= v->cap) {
-			v->cap = v->cap ? v->cap * 2 : 16;
-			v->bytes = mem_realloc(v->bytes, v->cap * v->n_steps * sizeof *v->bytes);
-		}
+		if (id >= v->cap && !volume_grow(v)) return false;
 		memset(v->bytes + id * v->n_steps, 0, v->n_steps * sizeof *v->bytes);
 	}
 	for (size_t k = 0; k < v->n_steps; k++) v->bytes[id * v->n_steps + k] += v->one[k];
@@ -148,7 +161,7 @@ static bool count_stream(struct volume *v, const struct exec_source *src, const 
 {
 	struct scan_opts o = {
 		.only = st,
-		.from = v->a.start,
+		.from = v->a.from,
 		.to = v->a.end,
 		.forward = true,
 		.want = SCAN_LEN,
@@ -287,17 +300,18 @@ static void volume_with(struct httpd_req *r, void *ctx, bool range)
 		return;
 	}
 	labelsets_init(&v.sets, &v.a.arena);
-	v.deadline = clock_mono(v.a.api->clock) + v.a.limits->query_timeout;
+	if (v.a.limits->query_timeout > 0) v.deadline = clock_mono(v.a.api->clock) + v.a.limits->query_timeout;
 	bool ok = volume_params(&v, range);
 	if (ok) {
 		find_targets(&v);
 		v.one = mem_alloc(v.n_steps * sizeof *v.one);
-		ok = api_each_stream(&v.a, &v.sel, add_stream, &v) && v.a.err.code == ERR_NONE;
+		ok = api_each_stream(&v.a, &v.sel, add_stream, &v);
 		if (ok) print_volume(&b, &v);
 		api_selectors_free(&v.sel);
 	}
 	free(v.one);
 	free(v.bytes);
+	budget_give(exec_budget(v.a.api->engine), v.held);
 	labelsets_free(&v.sets);
 	if (ok)
 		api_read_reply(&v.a, &b);

@@ -29,6 +29,12 @@ static const struct limits *strictest(struct api_read *a)
 	return l;
 }
 
+static int64_t visible_from(const struct api_read *a)
+{
+	int64_t max = a->limits->max_query_lookback, oldest = clock_wall(a->api->clock) - max;
+	return max > 0 && a->start < oldest ? oldest : a->start;
+}
+
 bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
 {
 	struct str *tenants;
@@ -51,6 +57,7 @@ bool api_read_open(struct api_read *a, struct httpd_req *r, void *ctx)
 		a->held[a->n_sources] = overrides_get(a->api->overrides, t);
 	}
 	a->limits = strictest(a);
+	a->from = visible_from(a);
 	return true;
 }
 
@@ -130,6 +137,7 @@ void api_selectors_free(struct api_selectors *s)
 }
 
 struct each {
+	struct api_read *a;
 	const struct api_selectors *sel;
 	size_t at;
 	const struct exec_source *src;
@@ -144,23 +152,27 @@ static bool each_stream(void *ud, const struct reader_stream *st)
 	struct each *x = ud;
 	for (size_t i = 0; i < x->at; i++)
 		if (selector_match(&x->sel->v[i]->root->log->selector, &st->labels)) return true;
-	x->stopped = !x->fn(x->ud, x->src, st);
+	if (atomic_load_explicit(httpd_cancel_flag(x->a->req), memory_order_relaxed))
+		x->stopped = !err_set(&x->a->err, ERR_CANCELLED, "the request was cancelled by the client");
+	else
+		x->stopped = !x->fn(x->ud, x->src, st);
 	return !x->stopped;
 }
 
 bool api_each_stream(struct api_read *a, const struct api_selectors *s,
 		     bool (*fn)(void *ud, const struct exec_source *src, const struct reader_stream *st), void *ud)
 {
-	struct each x = {.sel = s, .fn = fn, .ud = ud};
+	struct each x = {.a = a, .sel = s, .fn = fn, .ud = ud};
+	if (a->from > a->end) return true;
 	for (size_t i = 0; i < a->n_sources; i++) {
 		x.src = &a->sources[i];
 		for (x.at = 0; x.at < (s->n ? s->n : 1) && !x.stopped; x.at++) {
 			const struct selector *sel = s->n ? &s->v[x.at]->root->log->selector : &(struct selector){0};
-			if (!snapshot_streams(x.src->snap, sel->v, sel->n, a->start, a->end, each_stream, &x, &a->err))
+			if (!snapshot_streams(x.src->snap, sel->v, sel->n, a->from, a->end, each_stream, &x, &a->err))
 				return false;
 		}
 	}
-	return true;
+	return a->err.code == ERR_NONE;
 }
 
 /* ---- /loki/api/v1/query, query_range ---- */

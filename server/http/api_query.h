@@ -16,6 +16,7 @@ struct api_read {
 	const struct limits *limits; /* the strictest of all tenants' */
 	const struct limits **held;  /* of each source */
 	int64_t start, end;
+	int64_t from; /* start, or what max_query_lookback leaves: what is older is not there, not even as a label */
 	struct err err;
 };
 
@@ -33,13 +34,14 @@ struct api_selectors {
 };
 bool api_selectors(struct api_read *a, const char *name, struct api_selectors *out);
 void api_selectors_free(struct api_selectors *s);
-/* Calls fn once for every stream that one of the selectors takes, in every source. */
+/* Calls fn once for every stream that one of the selectors takes, in every source. False: a->err. */
 bool api_each_stream(struct api_read *a, const struct api_selectors *s,
 		     bool (*fn)(void *ud, const struct exec_source *src, const struct reader_stream *st), void *ud);
 
 /* Does X-Loki-Response-Encoding-Flags ask for categorize-labels? */
 bool api_wants_categories(const struct httpd_req *r);
-/* The query of a legacy endpoint, whose `regexp` is one more line filter. In the arena, or borrowed from the request. */
+/* The query of a legacy endpoint, whose `regexp` is one more line filter. In the arena, or borrowed from the request.
+ */
 struct str api_legacy_query(struct arena *a, const struct httpd_req *r);
 
 /* X-Query-Tags, other characters than Loki's replaced by "_"; "" when absent. */

@@ -184,8 +184,8 @@ static void on_nothing(void *ud) { (void)ud; }
 static void on_ended(struct httpd_req *r, void *ctx)
 {
 	struct buf b = {0};
-	struct httpd_stream *s = httpd_stream(
-		r, &(struct httpd_stream_config){.status = 200, .window = LARGE, .wake = on_nothing});
+	struct httpd_stream *s =
+		httpd_stream(r, &(struct httpd_stream_config){.status = 200, .window = LARGE, .wake = on_nothing});
 
 	(void)ctx;
 	buf_reserve(&b, LARGE);

@@ -28,6 +28,7 @@ struct store {
 	bool filters;              /* apply line filters here */
 	_Atomic size_t lines_read; /* rows handed out with their line */
 	_Atomic unsigned columns;  /* asked for by any scan */
+	int64_t deadline;          /* of the last scan */
 };
 
 struct snapshot {
@@ -118,7 +119,8 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 			continue;
 		bool first = true;
 		for (size_t k = 0; k < i && first; k++)
-			first = s->store->v[k].stream != x->stream || s->store->v[k].ts < from || s->store->v[k].ts >= to;
+			first = s->store->v[k].stream != x->stream || s->store->v[k].ts < from ||
+				s->store->v[k].ts >= to;
 		out->streams += first;
 		out->entries++;
 		out->bytes += x->line.n;
@@ -156,6 +158,7 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	sc->o = *o;
 	sc->v = mem_alloc((s->store->n + 1) * sizeof *sc->v);
 	s->store->columns |= o->want;
+	s->store->deadline = o->deadline_mono;
 	for (size_t i = 0; i < s->store->n; i++) {
 		const struct fake_entry *x = &s->store->v[i];
 		bool mine =

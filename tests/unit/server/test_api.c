@@ -404,6 +404,64 @@ static void index_of_data(void **state)
 	limits_changed();
 }
 
+static void what_max_query_lookback_hides(void **state)
+{
+	(void)state;
+	static const struct call some[] = {
+		{L "labels", 0, 0, "start=0", 200, "{\"status\":\"success\",\"data\":[\"app\"]}\n"},
+		{L "label/{name}/values", "env", 0, "start=0", 200, "{\"status\":\"success\"}\n"},
+		{L "series", 0, 0, "match[]={}&start=0", 200, "{\"status\":\"success\",\"data\":[{\"app\":\"y\"}]}\n"},
+		{L "index/stats", 0, 0, "query={app=~\".+\"}&start=0", 200,
+		 "{\"streams\":1,\"chunks\":0,\"bytes\":3,\"entries\":1}\n"},
+		{L "index/volume", 0, 0, "query={}&start=0", 200,
+		 VECTOR "{\"metric\":{\"app\":\"y\"},\"value\":[100,\"3\"]}],…"},
+	};
+	static const struct call nothing[] = {
+		{L "labels", 0, 0, "start=0&end=50", 200, "{\"status\":\"success\"}\n"},
+		{L "index/stats", 0, 0, "query={app=~\".+\"}&start=0&end=50", 200,
+		 "{\"streams\":0,\"chunks\":0,\"bytes\":0,\"entries\":0}\n"},
+		{L "index/volume", 0, 0, "query={}&start=0&end=50", 200, VECTOR "],…"},
+	};
+	t.limits.max_query_lookback = 75 * UNITS_SEC;
+	limits_changed();
+	CALLS(some);
+	t.limits.max_query_lookback = 10 * UNITS_SEC;
+	limits_changed();
+	CALLS(nothing);
+}
+
+static void bounds_of_volume(void **state)
+{
+	(void)state;
+	static const struct call refused[] = {
+		{L "index/volume_range", 0, 0, "query={}&start=0&end=100&step=1", 400,
+		 "volumes of 1 series at 100 steps need more memory than larch.memory_limit leaves for queries (0 of "
+		 "1 KiB are in use); …"},
+	};
+	static const struct call fine[] = {{L "index/volume", 0, 0, "query={}", 200, VECTOR "…"}};
+	struct budget *memory = exec_budget(t.api.engine);
+	size_t limit = memory->limit;
+	memory->limit = 1024;
+	CALLS(refused);
+	assert_int_equal(budget_used(memory), 0);
+	memory->limit = limit;
+	t.limits.query_timeout = 0; /* none */
+	limits_changed();
+	CALLS(fine);
+	assert_int_equal(t.store.deadline, 0);
+	assert_int_equal(budget_used(memory), 0);
+}
+
+static void who_has_gone_is_not_searched_for(void **state)
+{
+	(void)state;
+	struct httpd_req r = {.args = "match[]={}", .org = "a", .cancelled = true};
+	route(L "series")(&r, &t.api);
+	assert_int_equal(r.replies, 1);
+	assert_int_equal(r.status, 499);
+	buf_free(&r.body);
+}
+
 static void detection(void **state)
 {
 	(void)state;
@@ -443,6 +501,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(queries, setup, teardown),
 		cmocka_unit_test_setup_teardown(categories, setup, teardown),
 		cmocka_unit_test_setup_teardown(labels_and_series, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_max_query_lookback_hides, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounds_of_volume, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_has_gone_is_not_searched_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_of_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(detection, setup, teardown),

@@ -287,12 +287,9 @@ static void strictest_of_tenants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blocked_queries),
-		cmocka_unit_test(each_names_its_setting),
-		cmocka_unit_test(estimates),
-		cmocka_unit_test(bytes_since_ever),
-		cmocka_unit_test(partial_answers),
-		cmocka_unit_test(strictest_of_tenants),
+		cmocka_unit_test(blocked_queries), cmocka_unit_test(each_names_its_setting),
+		cmocka_unit_test(estimates),       cmocka_unit_test(bytes_since_ever),
+		cmocka_unit_test(partial_answers), cmocka_unit_test(strictest_of_tenants),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
