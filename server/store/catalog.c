@@ -543,6 +543,11 @@ static bool append(struct catalog *c, struct catalog_entry *n, const struct stam
 		stamp(stamps, n, n->number, n->created);
 		buf_clear(&bytes);
 		catalog_entry_encode(n, &bytes);
+		if (bytes.n > CATALOG_ENTRY_MAX) { /* nobody would read it */
+			ok = err_set(e, ERR_TOO_LARGE, "a catalog entry of %zu bytes exceeds %u", bytes.n,
+				     CATALOG_ENTRY_MAX);
+			break;
+		}
 		object_name(c, "", n->number, &name);
 		ok = object_put(c->c.objects, buf_view(&name), buf_view(&bytes), true, e);
 		if (ok || e->code != ERR_EXISTS) break;

@@ -339,7 +339,7 @@ static bool root_read(struct segment *s, struct segment_root *r, struct err *e)
 		buf_free(&tail);
 		return segment_v1_root(s, r, e);
 	}
-	if (ok && p->len + SEGMENT_TRAILER <= in.n) {
+	if (ok && (uint64_t)p->len + SEGMENT_TRAILER <= in.n) {
 		struct str stored = str_sub(in, in.n - SEGMENT_TRAILER - p->len, in.n - SEGMENT_TRAILER);
 		ok = (sum_holds(stored, p->sum) || segment_corrupt(s, p->off, "index", e)) &&
 		     expand(s, p, "index", stored, &r->raw, e);

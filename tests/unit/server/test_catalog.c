@@ -610,6 +610,26 @@ static void a_removed_segment_does_not_come_back(void **state)
 	log_fini(&l);
 }
 
+static void what_nobody_would_read_is_not_written(void **state)
+{
+	struct log l;
+	struct catalog c;
+	struct err e = ERR_INIT;
+	char *query = mem_zalloc(CATALOG_ENTRY_MAX);
+	struct catalog_delete d = {.id = STR("d"), .query = str_of(query, CATALOG_ENTRY_MAX)};
+	struct catalog_entry n = {.deletes = &d, .ndeletes = 1};
+	(void)state;
+	log_init(&l);
+	log_open(&l, &c);
+	assert_false(catalog_append(&c, &n, NULL, ignore, NULL, &e));
+	assert_int_equal(e.code, ERR_TOO_LARGE);
+	append_steps(&c, 1, 3);
+	check_reader(&l, &c);
+	free(query);
+	catalog_fini(&c);
+	log_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -624,6 +644,7 @@ int main(void)
 		cmocka_unit_test(without_a_checkpoint_what_is_lost_is_told),
 		cmocka_unit_test(who_was_away_starts_again),
 		cmocka_unit_test(a_removed_segment_does_not_come_back),
+		cmocka_unit_test(what_nobody_would_read_is_not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 #include "server/store/cache.h"
 #include "tests/unit/server/store_util.h"
 
+#include <errno.h>
+
 struct names {
 	struct buf text;
 	size_t n, stop_at;
@@ -118,6 +120,36 @@ static void a_failing_put_leaves_nothing(void **state)
 	}
 }
 
+/* An object whose name could not be synced is there, but not for certain: not even for who finds it there. */
+static void what_exists_is_durable(void **state)
+{
+	char dir[] = "/tmp/larch-object-XXXXXX";
+	struct fs_fault f;
+	struct err e = ERR_INIT;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fs_fault_init(&f, &fs_real);
+	f.count = -1;
+	struct object_store *s = object_fs_open(&f.base, dir, false, &e);
+	assert_non_null(s);
+	MUST(object_put(s, STR("t/first"), STR("data"), true, must));
+	f.ops = FS_OP_SYNC;
+	f.error = EIO;
+	for (int i = 0; i < 2; i++) {
+		e = ERR_INIT;
+		f.count = 2; /* of the file, of the directory */
+		assert_false(object_put(s, STR("t/x"), STR("data"), true, &e));
+		assert_int_equal(e.code, ERR_IO);
+		assert_int_equal(f.count, 0);
+	}
+	f.count = -1;
+	e = ERR_INIT;
+	assert_false(object_put(s, STR("t/x"), STR("data"), true, &e));
+	assert_int_equal(e.code, ERR_EXISTS);
+	object_close(s);
+	remove_tree(dir);
+}
+
 /* ---- the cache ---- */
 
 struct thing {
@@ -158,7 +190,8 @@ static void the_cache_keeps_what_is_held_and_what_was_used_last(void **state)
 	assert_null(cache_get(c, (struct cache_key){1, 2, 2}));
 	assert_int_equal(cache_bytes(c), 80);
 	cache_release(c, cache_put(c, thing(4, 10, &freed)));
-	struct cache_item *big = cache_put(c, thing(5, 1000, &freed)); /* over the budget: only a quarter stays beside it */
+	struct cache_item *big =
+		cache_put(c, thing(5, 1000, &freed)); /* over the budget: only a quarter stays beside it */
 	assert_int_equal(freed, 4);
 	assert_int_equal(cache_bytes(c), 1010);
 	cache_release(c, big);
@@ -178,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(objects_are_put_listed_read_and_removed),
 		cmocka_unit_test(a_failing_put_leaves_nothing),
+		cmocka_unit_test(what_exists_is_durable),
 		cmocka_unit_test(the_cache_keeps_what_is_held_and_what_was_used_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
