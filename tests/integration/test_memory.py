@@ -127,7 +127,8 @@ def test_a_log_ten_times_the_memory_replays(env):
         texts.add(answer.text)
         part = server.get("/loki/api/v1/query", query='count_over_time({app="log"}[2h])').json()
         warnings.update(part.get("warnings", []))
-        assert server.post("/loki/api/v1/push", {"streams": [{"stream": {"a": "b"}, "values": [["1", "x"]]}]}).status in (204, 503)
+        body = {"streams": [{"stream": {"a": "b"}, "values": [[str(time.time_ns()), "x"]]}]}
+        assert server.post("/loki/api/v1/push", body).status in (204, 503)
         return False
 
     env.wait_for(ready, "the log to be replayed", timeout=240)
