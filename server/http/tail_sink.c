@@ -33,7 +33,7 @@ struct ws_sink {
 	struct httpd_conn *conn;
 	struct ws *ws;
 	bool half;                    /* all was sent and the sending side closed */
-	int64_t heard, taken, closed; /* monotonic: a byte came, a byte was taken, a close was put */
+	int64_t heard, taken, closed; /* monotonic: a byte came or could not, a byte was taken, a close was put */
 	void (*changed)(void *ud);
 	void *ud;
 };
@@ -131,6 +131,8 @@ static void ws_end(struct tail_sink *b, unsigned code, struct str reason)
 static void ws_tick(struct tail_sink *b, int64_t now)
 {
 	struct ws_sink *s = (struct ws_sink *)b;
+	/* Who has not read all yet has not come to a ping either; whether he reads on is what counts. */
+	if (pending(s)) s->heard = now;
 	if (b->closing && now - s->closed > FAREWELL)
 		gone(b, "closed");
 	else if (now - s->heard > SILENCE)
