@@ -116,9 +116,17 @@ bool api_tenant(const struct api *a, struct httpd_req *r, struct str *tenant)
 void api_admit(struct httpd_req *r, void *ctx)
 {
 	const struct api *a = ctx;
-	struct str rest = org_of(a, r), tenant;
-	str_cut(&rest, ':', &tenant); /* what follows is no part of the name */
-	queries_add(a->queries, r, tenant);
+	struct arena ar;
+	struct buf name = {0};
+	struct err refused = ERR_INIT; /* by the handler, in its turn */
+	struct str *v;
+	size_t n;
+	arena_init(&ar, 0);
+	if (api_tenants_parse(a, org_of(a, r), &ar, &v, &n, &refused))
+		for (size_t i = 0; i < n; i++) buf_printf(&name, "%s%.*s", i ? "|" : "", STR_ARG(v[i]));
+	queries_add(a->queries, r, name.n ? buf_view(&name) : STR(""));
+	buf_free(&name);
+	arena_free(&ar);
 }
 
 /* ---- parameters ---- */

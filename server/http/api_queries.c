@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a tenant has asked and is not answered yet: the list, and cancelling. */
+/* What tenants have asked and is not answered yet: the list, and cancelling. */
 #include "common/json.h"
 #include "server/http/api.h"
 #include "server/http/queries.h"
@@ -35,30 +35,40 @@ static void put_query(void *ud, const struct query_info *i)
 static void list(struct httpd_req *r, void *ctx)
 {
 	const struct api *api = ctx;
-	struct str tenant;
+	struct arena a;
+	struct str *tenants;
+	size_t n;
 	struct buf b = {0};
 	struct json_out o;
-	if (!api_tenant(api, r, &tenant)) return;
-	json_out_init(&o, &b, true);
-	json_open(&o, '{');
-	json_key(&o, STR("queries"));
-	json_open(&o, '[');
-	queries_each(api->queries, tenant, put_query, &o);
-	json_close(&o, ']');
-	json_close(&o, '}');
-	api_json(r, &b);
+	arena_init(&a, 0);
+	if (api_tenants(api, r, &a, &tenants, &n)) {
+		json_out_init(&o, &b, true);
+		json_open(&o, '{');
+		json_key(&o, STR("queries"));
+		json_open(&o, '[');
+		queries_each(api->queries, tenants, n, put_query, &o);
+		json_close(&o, ']');
+		json_close(&o, '}');
+		api_json(r, &b);
+	}
+	arena_free(&a);
 }
 
 static void cancel(struct httpd_req *r, void *ctx)
 {
 	const struct api *api = ctx;
-	struct str tenant, text = httpd_param(r, "id");
+	struct arena a;
+	struct str *tenants;
+	size_t n;
 	uint64_t id;
-	if (!api_tenant(api, r, &tenant)) return;
-	if (str_to_u64(text, &id) && queries_cancel(api->queries, r, tenant, id))
-		httpd_reply(r, 204, NULL, NULL);
-	else
-		httpd_reply_text(r, 404, STR("no such query: it is answered already, or another tenant's\n"));
+	arena_init(&a, 0);
+	if (api_tenants(api, r, &a, &tenants, &n)) {
+		if (str_to_u64(httpd_param(r, "id"), &id) && queries_cancel(api->queries, r, tenants, n, id))
+			httpd_reply(r, 204, NULL, NULL);
+		else
+			httpd_reply_text(r, 404, STR("no such query: it is answered already, or another tenant's\n"));
+	}
+	arena_free(&a);
 }
 
 static const struct httpd_route routes[] = {

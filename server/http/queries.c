@@ -230,9 +230,26 @@ void queries_figures(struct queries *q, struct queries_figures *out)
 	pthread_mutex_unlock(&q->lock);
 }
 
-static bool is_of(const struct query *x, struct str tenant) { return !tenant.p || str_eq(x->owner->name, tenant); }
+static bool is_one_of(struct str name, const struct str *tenants, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(name, tenants[i])) return true;
+	return false;
+}
 
-void queries_each(struct queries *q, struct str tenant, void (*fn)(void *ud, const struct query_info *i), void *ud)
+/* Whoever sees a query over several tenants must be allowed to see all of them. */
+static bool is_of(const struct query *x, const struct str *tenants, size_t n)
+{
+	struct str rest = x->owner->name, one;
+	for (bool more = n > 0; more;) {
+		more = str_cut(&rest, '|', &one);
+		if (!is_one_of(one, tenants, n)) return false;
+	}
+	return true;
+}
+
+void queries_each(struct queries *q, const struct str *tenants, size_t n,
+		  void (*fn)(void *ud, const struct query_info *i), void *ud)
 {
 	int64_t now = clock_mono(q->c.clock);
 	pthread_mutex_lock(&q->lock);
@@ -246,16 +263,17 @@ void queries_each(struct queries *q, struct str tenant, void (*fn)(void *ud, con
 			.waited = (x->begun ? x->begun : now) - x->added,
 			.ran = x->begun ? now - x->begun : -1,
 		};
-		if (is_of(x, tenant)) fn(ud, &i);
+		if (is_of(x, tenants, n)) fn(ud, &i);
 	}
 	pthread_mutex_unlock(&q->lock);
 }
 
-bool queries_cancel(struct queries *q, struct httpd_req *asking, struct str tenant, uint64_t id)
+bool queries_cancel(struct queries *q, struct httpd_req *asking, const struct str *tenants, size_t n, uint64_t id)
 {
 	bool found = false;
 	pthread_mutex_lock(&q->lock);
-	for (const struct query *x = q->oldest; x && !found; x = x->younger) found = x->id == id && is_of(x, tenant);
+	for (const struct query *x = q->oldest; x && !found; x = x->younger)
+		found = x->id == id && is_of(x, tenants, n);
 	pthread_mutex_unlock(&q->lock);
 	return found && httpd_cancel(asking, id);
 }

@@ -28,7 +28,7 @@ struct queries_config {
 struct queries *queries_new(const struct queries_config *c, struct err *e);
 void queries_free(struct queries *q); /* when the HTTP server has stopped */
 
-/* Runs the request's handler later, or refuses it. tenant: as the request names it, be it wrong. */
+/* Runs the request's handler later, or refuses it. tenant: whose queue it is; of several tenants, a|b. */
 void queries_add(struct queries *q, struct httpd_req *r, struct str tenant);
 
 struct queries_figures {
@@ -41,11 +41,13 @@ struct query_info {
 	struct str tenant, route, text, peer; /* text: of the parameter `query`, cut */
 	int64_t waited, ran;                  /* ns; ran < 0: it waits */
 };
-/* Calls fn for each request of the tenant (.p == NULL: of all), oldest first. Borrowed for the call. */
-void queries_each(struct queries *q, struct str tenant, void (*fn)(void *ud, const struct query_info *i), void *ud);
-/* Cancels what the tenant (.p == NULL: anybody) asked; its client gets the error of a cancelled query. False: there is
- * no such request. */
-bool queries_cancel(struct queries *q, struct httpd_req *asking, struct str tenant, uint64_t id);
+/* Calls fn for each request of these tenants and of nobody else besides (n 0: of all), oldest first. Borrowed for the
+ * call. */
+void queries_each(struct queries *q, const struct str *tenants, size_t n,
+		  void (*fn)(void *ud, const struct query_info *i), void *ud);
+/* Cancels what one or some of these tenants (n 0: anybody) asked; its client gets the error of a cancelled query.
+ * False: there is no such request. */
+bool queries_cancel(struct queries *q, struct httpd_req *asking, const struct str *tenants, size_t n, uint64_t id);
 /* How long the request that is being handled had to wait; 0: it did not. */
 int64_t queries_waited(struct queries *q, const struct httpd_req *r);
 

@@ -57,7 +57,10 @@ static struct queries *start(unsigned threads, size_t max_waiting)
 	return q;
 }
 
-#define REQUEST(n) {.id = (n), .args = "query={app}", .name = "peer", .run = wait_at_gate}
+#define REQUEST(n)                                                                                                     \
+	{                                                                                                              \
+		.id = (n), .args = "query={app}", .name = "peer", .run = wait_at_gate                                  \
+	}
 
 static void a_tenant_has_its_share(void **state)
 {
@@ -126,7 +129,8 @@ static void note(void *ud, const struct query_info *i)
 
 static void a_tenant_sees_and_cancels_its_own(void **state)
 {
-	struct httpd_req v[] = {REQUEST(1), REQUEST(2), REQUEST(3)}, asking = REQUEST(9);
+	const struct str both[] = {STR("a"), STR("b")};
+	struct httpd_req v[] = {REQUEST(1), REQUEST(2), REQUEST(3), REQUEST(5)}, asking = REQUEST(9);
 	struct queries *q = start(1, 0);
 	struct buf b = {0};
 	(void)state;
@@ -134,17 +138,21 @@ static void a_tenant_sees_and_cancels_its_own(void **state)
 	until_begun(1);
 	queries_add(q, &v[1], STR("b"));
 	queries_add(q, &v[2], STR("a"));
-	queries_each(q, STR("a"), note, &b);
+	queries_add(q, &v[3], STR("a|b"));
+	queries_each(q, both, 1, note, &b);
 	assert_string_equal(buf_cstr(&b), "1 a {app} runs;3 a {app} waits;");
 	buf_clear(&b);
-	queries_each(q, STR_NULL, note, &b);
-	assert_string_equal(buf_cstr(&b), "1 a {app} runs;2 b {app} waits;3 a {app} waits;");
-	assert_false(queries_cancel(q, &asking, STR("a"), 2));
-	assert_false(queries_cancel(q, &asking, STR("a"), 4));
+	queries_each(q, both, 2, note, &b);
+	assert_string_equal(buf_cstr(&b), "1 a {app} runs;2 b {app} waits;3 a {app} waits;5 a|b {app} waits;");
+	assert_false(queries_cancel(q, &asking, both, 1, 2));
+	assert_false(queries_cancel(q, &asking, both, 1, 4));
+	assert_false(queries_cancel(q, &asking, both, 1, 5));
 	assert_false(asking.cancelled);
-	assert_true(queries_cancel(q, &asking, STR("b"), 2));
+	assert_true(queries_cancel(q, &asking, both + 1, 1, 2));
+	assert_true(atomic_exchange(&asking.cancelled, false));
+	assert_true(queries_cancel(q, &asking, both, 2, 5));
 	assert_true(asking.cancelled);
-	let_through(3);
+	let_through(4);
 	queries_free(q);
 	buf_free(&b);
 }
