@@ -4,6 +4,7 @@
 #ifndef LARCH_COMMON_CLOCK_H
 #define LARCH_COMMON_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct clock {
@@ -17,6 +18,24 @@ extern struct clock clock_real;
 static inline int64_t clock_wall(struct clock *c) { return c->wall(c); }
 static inline int64_t clock_mono(struct clock *c) { return c->mono(c); }
 static inline uint64_t clock_rnd(struct clock *c) { return c->rnd(c); }
+
+/* A moment; {0} is none. */
+struct clock_mark {
+	int64_t wall, mono;
+};
+
+static inline struct clock_mark clock_mark(struct clock *c)
+{
+	return (struct clock_mark){clock_wall(c), clock_mono(c)};
+}
+
+/* Is it less than ns since then? No where it may be more: the monotonic clock stands while a machine sleeps, the other
+ * may have been set. */
+static inline bool clock_within(struct clock *c, const struct clock_mark *m, int64_t ns)
+{
+	int64_t wall = clock_wall(c) - m->wall;
+	return m->wall && wall >= 0 && wall < ns && clock_mono(c) - m->mono < ns;
+}
 
 struct clock_fake {
 	struct clock base;

@@ -205,11 +205,10 @@ static bool add_listed(void *ud, const struct object_info *o)
 /* Listed in name order, which is number order. */
 static bool list(struct catalog *c, int64_t before, struct listing *l, struct err *e)
 {
-	int64_t wall = clock_wall(c->c.clock), mono = clock_mono(c->c.clock);
+	struct clock_mark now = clock_mark(c->c.clock);
 	*l = (struct listing){.before = before};
 	if (!object_list(c->c.objects, str_c(c->dir), add_listed, l, e)) return false;
-	c->listed_wall = wall;
-	c->listed_mono = mono;
+	c->listed = now;
 	return true;
 }
 
@@ -217,13 +216,6 @@ static void listing_free(struct listing *l)
 {
 	free(l->entries.v);
 	free(l->checkpoints.v);
-}
-
-/* Has the log been listed within this time? A clock that was set back, or a machine that slept, counts as no. */
-static bool listed_within(const struct catalog *c, int64_t ns)
-{
-	int64_t wall = clock_wall(c->c.clock) - c->listed_wall, mono = clock_mono(c->c.clock) - c->listed_mono;
-	return c->listed_wall && wall >= 0 && wall < ns && mono < ns;
 }
 
 /* ---- reading ---- */
@@ -391,7 +383,7 @@ bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, s
 bool catalog_poll(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	pthread_mutex_lock(&c->io);
-	bool ok = listed_within(c, c->c.grace_ns / 4) || read_all(c, apply, ud, e);
+	bool ok = clock_within(c->c.clock, &c->listed, c->c.grace_ns / 4) || read_all(c, apply, ud, e);
 	while (ok && (ok = read_entry(c, c->next, STR_NULL, NULL, apply, ud, e))) c->next++;
 	if (!ok && e->code == ERR_NOT_FOUND) {
 		*e = ERR_INIT;
@@ -518,7 +510,7 @@ static void stamp(const struct stamps *s, struct catalog_entry *n, uint64_t numb
 static bool still_at_the_end(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	struct listing l;
-	if (!c->c.shared || listed_within(c, c->c.grace_ns / 2)) return true;
+	if (!c->c.shared || clock_within(c->c.clock, &c->listed, c->c.grace_ns / 2)) return true;
 	bool ok = list(c, INT64_MAX, &l, e);
 	const struct numbers *chk = &l.checkpoints;
 	if (ok && chk->n > 1 && c->next <= chk->v[chk->n - 2]) {
@@ -535,7 +527,7 @@ static bool append(struct catalog *c, struct catalog_entry *n, const struct stam
 		   catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	struct buf name = {0}, bytes = {0};
-	bool made = false, ok = !c->c.shared || c->listed_wall || read_all(c, apply, ud, e);
+	bool made = false, ok = !c->c.shared || c->listed.wall || read_all(c, apply, ud, e);
 	while (ok) {
 		ok = !still || still(ud, e);
 		if (!ok) break;

@@ -32,11 +32,11 @@ struct catalog_config {
 
 struct catalog {
 	struct catalog_config c;
-	char *dir;           /* "<tenant>/catalog/" */
-	pthread_mutex_t io;  /* held over object I/O; guards what follows */
-	uint64_t next;       /* number to try */
-	uint64_t checkpoint; /* number of the newest one known; 0: none */
-	int64_t listed_wall, listed_mono;
+	char *dir;                /* "<tenant>/catalog/" */
+	pthread_mutex_t io;       /* held over object I/O; guards what follows */
+	uint64_t next;            /* number to try */
+	uint64_t checkpoint;      /* number of the newest one known; 0: none */
+	struct clock_mark listed; /* when the log was listed last */
 	_Atomic uint64_t damaged;
 	pthread_mutex_t mu; /* the state is changed under both and read under either */
 	struct catalog_state state;

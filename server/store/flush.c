@@ -16,8 +16,7 @@ struct store_flush {
 	size_t ncovers;
 	struct arena arena;
 	bool written;                  /* the segments are there; only the catalog is missing */
-	int64_t started;               /* monotonic: when the first was begun */
-	int64_t created;               /* wall clock: the catalog entry's, the same with every attempt */
+	struct clock_mark started;     /* when the first was begun; also the catalog entry's time, in every attempt */
 	uint64_t seq;                  /* in the outbox */
 	struct catalog_segment *added; /* by day */
 	size_t nadded, cap_added;
@@ -169,15 +168,11 @@ static bool write_segments(struct store_flush *f, struct err *e)
 static void start_again_if_late(struct store_flush *f)
 {
 	struct store *s = f->t->st;
-	int64_t now = clock_mono(s->c.clock);
-	if (f->nadded && !s->outbox && now - f->started >= s->c.orphan_grace_ns / 2) {
+	if (f->nadded && !s->outbox && !clock_within(s->c.clock, &f->started, s->c.orphan_grace_ns / 2)) {
 		f->nadded = 0;
 		f->written = false;
 	}
-	if (f->nadded == 0) {
-		f->started = now;
-		f->created = clock_wall(s->c.clock);
-	}
+	if (f->nadded == 0) f->started = clock_mark(s->c.clock);
 }
 
 /* In the catalog, or in the outbox, which sees to it that it comes there. */
@@ -195,7 +190,7 @@ bool store_flush_run(struct store_flush *f, struct store_flush_result *out, stru
 	start_again_if_late(f);
 	if (!f->written && !write_segments(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
 	f->written = true;
-	struct catalog_entry n = {.created = f->created,
+	struct catalog_entry n = {.created = f->started.wall,
 				  .added = f->added,
 				  .nadded = f->nadded,
 				  .covers = f->covers,

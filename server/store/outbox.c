@@ -25,10 +25,10 @@ struct outbox_entry {
 	struct catalog_entry n;
 	struct str *local; /* names of its segments on the disk */
 	uint64_t bytes;
-	bool tried;      /* an attempt was made, perhaps by an earlier process */
-	bool stale;      /* its uploads may have been swept */
-	size_t uploaded; /* segments that are there already */
-	int64_t started; /* monotonic: when the first of them was begun */
+	bool tried;                /* an attempt was made, perhaps by an earlier process */
+	bool stale;                /* its uploads may have been swept */
+	size_t uploaded;           /* segments that are there already */
+	struct clock_mark started; /* when the first of them was begun */
 };
 
 struct outbox {
@@ -343,13 +343,12 @@ static bool settle(struct outbox *o, struct outbox_entry *x, struct err *e)
 static bool upload_entry(struct outbox *o, struct outbox_entry *x, struct err *e)
 {
 	bool known = false;
-	int64_t now = clock_mono(o->c.clock);
-	if (x->uploaded && now - x->started >= o->c.grace_ns / 2) x->stale = true;
+	if (x->uploaded && !clock_within(o->c.clock, &x->started, o->c.grace_ns / 2)) x->stale = true;
 	if (x->tried && !o->c.ops->known(o->c.ud, x->dir, &x->n, &known, e)) return false;
 	if (known) return settle(o, x, e);
 	if (x->stale) name_anew(o, x);
 	x->tried = true;
-	if (x->uploaded == 0) x->started = now;
+	if (x->uploaded == 0) x->started = clock_mark(o->c.clock);
 	for (; x->uploaded < x->n.nadded; x->uploaded++) {
 		const struct catalog_segment *g = &x->n.added[x->uploaded];
 		if (!upload(o, full_name(&x->arena, x->dir, x->local[x->uploaded]),
@@ -394,15 +393,17 @@ static void uploaded(struct outbox *o, struct outbox_entry **at)
 	entry_free(x);
 }
 
-/* A round without failure ends an outage. */
-static void all_well(struct outbox *o)
+/* A round without failure ends an outage. False: something came since the round had nothing left, and did not wake the
+ * thread, as the outage was not over yet. */
+static bool all_well(struct outbox *o)
 {
 	pthread_mutex_lock(&o->mu);
-	bool was = o->stats.error.code != ERR_NONE;
+	bool was = o->stats.error.code != ERR_NONE, all = !o->first;
 	o->stats.error = ERR_INIT;
 	uint64_t n = o->stats.uploaded;
 	pthread_mutex_unlock(&o->mu);
-	if (was) log_info("everything that waited is uploaded", kv_i("segments_since_start", (int64_t)n));
+	if (was && all) log_info("everything that waited is uploaded", kv_i("segments_since_start", (int64_t)n));
+	return all;
 }
 
 static struct outbox_entry *entry_at(struct outbox *o, struct outbox_entry **at)
@@ -434,7 +435,6 @@ static bool one_round(struct outbox *o, struct task *task)
 			at = &x->next;
 		}
 	}
-	if (ok) all_well(o);
 	map_free(&failed);
 	return ok;
 }
@@ -444,7 +444,7 @@ static int64_t upload_all(void *ud, struct task *task)
 	struct outbox *o = ud;
 	if (one_round(o, task)) {
 		o->pause = PAUSE_MIN;
-		return IDLE;
+		return all_well(o) ? IDLE : 0;
 	}
 	int64_t pause = o->pause;
 	o->pause = o->pause * 2 < PAUSE_MAX ? o->pause * 2 : PAUSE_MAX;

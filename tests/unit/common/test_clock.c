@@ -18,6 +18,27 @@ static void fake_moves_when_told(void **state)
 	assert_true(clock_rnd(&a.base) != clock_rnd(&a.base));
 }
 
+static void a_mark_is_as_old_as_either_clock_says(void **state)
+{
+	(void)state;
+	struct clock_fake f;
+	const struct clock_mark none = {0};
+	clock_fake_init(&f, 1000, 42);
+	struct clock_mark m = clock_mark(&f.base);
+	assert_true(clock_within(&f.base, &m, 10));
+	assert_false(clock_within(&f.base, &none, INT64_MAX));
+	clock_fake_step(&f, 9);
+	assert_true(clock_within(&f.base, &m, 10));
+	f.wall_ns -= 5;
+	f.mono_ns++;
+	assert_false(clock_within(&f.base, &m, 10));
+	f.mono_ns = 0; /* asleep */
+	f.wall_ns = 1010;
+	assert_false(clock_within(&f.base, &m, 10));
+	f.wall_ns = 999; /* set back */
+	assert_false(clock_within(&f.base, &m, 10));
+}
+
 static void real_goes_forward(void **state)
 {
 	(void)state;
@@ -33,6 +54,10 @@ static void real_goes_forward(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(fake_moves_when_told), cmocka_unit_test(real_goes_forward)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fake_moves_when_told),
+		cmocka_unit_test(a_mark_is_as_old_as_either_clock_says),
+		cmocka_unit_test(real_goes_forward),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -343,11 +343,10 @@ static void too_much_waits_and_flushes_wait(void **state)
 
 /* The segments were uploaded, but the entry that names them cannot be made for so long that another process may take
  * them for orphans: they are uploaded anew, under other names. A snapshot from before can still be read. */
-static void late_segments_get_new_names(void **state)
+static void check_late(bool asleep)
 {
 	struct far w;
 	struct err e = ERR_INIT;
-	(void)state;
 	far_init(&w);
 	w.g.only = "/catalog/";
 	w.g.closed = true;
@@ -356,7 +355,10 @@ static void late_segments_get_new_names(void **state)
 	unsigned n = count_objects(w.g.under, "t/segments/");
 	assert_true(n > 0);
 	struct snapshot *s = snapshot_take(w.p.st, STR("t"));
-	clock_fake_step(&w.p.clock, 40 * UNITS_MIN);
+	if (asleep)
+		w.p.clock.wall_ns += 40 * UNITS_MIN;
+	else
+		clock_fake_step(&w.p.clock, 40 * UNITS_MIN);
 	w.g.closed = false;
 	MUST(store_upload(w.p.st, must));
 	assert_int_equal(count_local(&w, "t/segments"), 0);
@@ -370,6 +372,18 @@ static void late_segments_get_new_names(void **state)
 	snapshot_free(s);
 	check_uploaded(&w, 2 * n);
 	far_fini(&w);
+}
+
+static void late_segments_get_new_names(void **state)
+{
+	(void)state;
+	check_late(false);
+}
+
+static void so_do_those_of_a_machine_that_slept(void **state)
+{
+	(void)state;
+	check_late(true);
 }
 
 static void a_lost_answer_names_nothing_twice(void **state)
@@ -480,6 +494,7 @@ int main(void)
 		cmocka_unit_test(a_server_starts_in_an_outage),
 		cmocka_unit_test(too_much_waits_and_flushes_wait),
 		cmocka_unit_test(late_segments_get_new_names),
+		cmocka_unit_test(so_do_those_of_a_machine_that_slept),
 		cmocka_unit_test(a_lost_answer_names_nothing_twice),
 		cmocka_unit_test(a_failing_disk_makes_no_second_entry),
 		cmocka_unit_test(a_damaged_entry_is_left_for_whoever_can_read_it),
