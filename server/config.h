@@ -32,7 +32,7 @@ struct config {
 	struct {
 		int64_t chunk_idle_period, max_chunk_age;
 		struct str shutdown_marker_path;
-		struct { bool enabled; struct str dir; bool flush_on_shutdown; double disk_full_threshold; } wal;
+		struct { bool enabled, flush_on_shutdown; double disk_full_threshold; } wal;
 	} ingester;
 	struct { uint64_t max_recv_msg_size, max_decompressed_size; struct conf_strs otlp_index_labels; } distributor;
 	struct { bool multi_tenant_queries_enabled; int64_t max_concurrent, tail_max_duration; } querier;

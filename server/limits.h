@@ -54,7 +54,7 @@ struct limits {
 	uint64_t max_line_size;
 	bool max_line_size_truncate;
 	struct str max_line_size_truncate_identifier;
-	bool unordered_writes, increment_duplicate_timestamp;
+	bool increment_duplicate_timestamp;
 	bool allow_structured_metadata;
 	uint64_t max_structured_metadata_size;
 	int64_t max_structured_metadata_entries_count;

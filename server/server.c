@@ -227,6 +227,9 @@ static void start_maintenance(struct server *s)
 		.retention_bytes = c->larch.retention_bytes, .cpu_percent = (unsigned)c->larch.compaction_cpu, .compact = c->larch.compaction});
 }
 
+/* Rounded up: 0 would mean something else. */
+static int seconds(int64_t ns) { return (int)((ns + 999999999) / 1000000000); }
+
 static bool start_http(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
@@ -258,8 +261,8 @@ static bool start_http(struct server *s, struct err *e)
 	s->httpd = httpd_start(&(struct httpd_config){
 		.tls = c->server.tls.cert_file.n ? &tls : NULL,
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
-		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = (int)(c->server.idle_timeout / 1000000000),
-		.read_timeout_s = (int)(c->server.read_timeout / 1000000000), .write_timeout_s = (int)(c->server.write_timeout / 1000000000), .budget = &s->bodies,
+		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = seconds(c->server.idle_timeout ? c->server.idle_timeout : c->server.read_timeout),
+		.read_timeout_s = seconds(c->server.read_timeout), .write_timeout_s = seconds(c->server.write_timeout), .budget = &s->bodies,
 		.guard = api_guard, .admit = api_admit, .done = answered}, e);
 	arena_free(&names);
 	return s->httpd != NULL;

@@ -93,8 +93,9 @@ static void meaningless_keys_are_noted(void **state)
 	struct config c;
 	struct err e;
 	(void)state;
-	assert_true(load(&c, "memberlist: {join_members: [a]}\ncompactor:\n  working_directory: /x\n", &e));
-	assert_int_equal(c.ignored.n, 2);
+	assert_true(load(&c, "memberlist: {join_members: [a]}\ncompactor:\n  working_directory: /x\n"
+			     "ingester: {wal: {dir: /x}}\nlimits_config: {unordered_writes: false}\n", &e));
+	assert_int_equal(c.ignored.n, 4);
 	assert_true(str_eqc(c.ignored.v[1], "compactor.working_directory (line 3)"));
 	config_free(&c);
 }
@@ -119,6 +120,8 @@ static void refused(void **state)
 		{"server: {http_listen_port: 1}\nserver: {}\n", 2, {"server"}},
 		{"a: [1\n", 2, {NULL}},
 		{"x: ${UNFINISHED\n", 1, {NULL}},
+		{"limits_config: {block_ingestion_status_code: 99999}\n", 1, {"block_ingestion_status_code", "99999", "599"}},
+		{"server: {http_server_idle_timeout: -1s}\n", 1, {"http_server_idle_timeout", "-1s"}},
 		{"limits_config: {block_ingestion_until: tomorrow}\n", 1, {"block_ingestion_until", "tomorrow", "RFC3339"}},
 		{"limits_config:\n  otlp_config:\n    log_attributes:\n      - {action: index_label}\n", 4, {"either attributes or regex"}},
 		{"limits_config:\n  otlp_config:\n    resource_attributes:\n      attributes_config:\n        - {attributes: [a], regex: b}\n", 5, {"only one of attributes or regex"}},
