@@ -285,12 +285,22 @@ static struct follow_stream *stream_of(struct follow *x, struct str key)
 	return s;
 }
 
+/* No row of any is being read. */
+static void forget_streams(struct follow *x)
+{
+	map_free(&x->streams);
+	arena_reset(&x->keep);
+	x->wanted = 0;
+	x->forgot = true;
+}
+
 /* The next stream with rows that are wanted. False: none is left now. */
 static bool next_stream(struct follow *x)
 {
 	for (;;) {
 		while (x->node && x->streams_left > 0) {
 			leave_stream(x);
+			if (x->keep.used > STREAM_BYTES) forget_streams(x);
 			x->streams_left--;
 			if (!record_next_stream(&x->rest, &x->rows)) break;
 			x->stream = stream_of(x, x->rows.labels);
@@ -367,18 +377,9 @@ static bool next_row(struct follow *x, size_t n)
 	return false;
 }
 
-static void forget_streams(struct follow *x)
-{
-	map_free(&x->streams);
-	arena_reset(&x->keep);
-	x->wanted = 0;
-	x->forgot = true;
-}
-
 bool follow_next(struct follow *x, struct follow_batch *out)
 {
 	size_t n = 0;
-	if (x->keep.used > STREAM_BYTES && x->rows_left == 0) forget_streams(x);
 	while (n == 0) {
 		if (x->rows_left == 0 && !next_stream(x)) return false;
 		while (n < SCAN_ROWS && next_row(x, n)) n++;

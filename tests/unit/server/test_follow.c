@@ -336,6 +336,54 @@ static void streams_are_forgotten(void **state)
 	place_fini(&p);
 }
 
+static void push_pods(struct place *p, unsigned from, unsigned n)
+{
+	struct ingest_stream *s = mem_alloc(n * sizeof *s);
+	struct label *l = mem_alloc(n * sizeof *l);
+	char(*text)[16] = mem_alloc(n * sizeof *text);
+	struct push_entry entry = {T0, STR("line"), {0}};
+	struct err e = ERR_INIT;
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(text[i], sizeof text[i], "%u", from + i);
+		l[i] = (struct label){STR("pod"), str_c(text[i])};
+		s[i] = (struct ingest_stream){.labels = {&l[i], 1}, .v = &entry, .n = 1};
+	}
+	struct ingest_push push = {STR("t"), s, n};
+	if (!push_wait(p->in, &push, &e)) fail_msg("%s", e.msg);
+	free(s);
+	free(l);
+	free(text);
+}
+
+/* … nor while it looks for one that is wanted. */
+static void streams_that_nobody_wants_are_forgotten(void **state)
+{
+	struct place p;
+	struct snapshot *snap;
+	struct follow_batch b;
+	struct matcher pod;
+	_Atomic int wakes = 0;
+	(void)state;
+	place_init(&p);
+	place_open(&p);
+	MUST(matcher_init(&pod, MATCH_EQ, STR("pod"), STR("19999"), 0, must));
+	struct follow_opts o = {.tenant = STR("t"),
+				.matchers = &pod,
+				.nmatchers = 1,
+				.memory = &memory,
+				.wake = count_wake,
+				.ud = &wakes};
+	struct follow *f = follow_open(p.st, &o, &snap);
+	push_pods(&p, 0, 20000);
+	assert_true(follow_next(f, &b));
+	assert_true(b.forgot && b.rows.n == 1);
+	assert_false(follow_next(f, &b));
+	follow_close(f);
+	matcher_fini(&pod);
+	snapshot_free(snap);
+	place_fini(&p);
+}
+
 /* What came before a delete request and was not read yet is hidden; what comes after it is not. */
 static void delete_requests_hide_what_waits(void **state)
 {
@@ -379,6 +427,7 @@ int main(void)
 		cmocka_unit_test(no_gap_and_no_repeat),
 		cmocka_unit_test(what_does_not_fit_is_lost_and_told),
 		cmocka_unit_test(streams_are_forgotten),
+		cmocka_unit_test(streams_that_nobody_wants_are_forgotten),
 		cmocka_unit_test(delete_requests_hide_what_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
