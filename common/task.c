@@ -43,7 +43,14 @@ static void *task_main(void *ud)
 	return NULL;
 }
 
-struct task *task_start(task_fn *fn, void *ud)
+static void task_free(struct task *t)
+{
+	pthread_mutex_destroy(&t->mu);
+	pthread_cond_destroy(&t->wake);
+	free(t);
+}
+
+struct task *task_start(task_fn *fn, void *ud, struct err *e)
 {
 	struct task *t = mem_zalloc(sizeof *t);
 	pthread_condattr_t a;
@@ -54,8 +61,11 @@ struct task *task_start(task_fn *fn, void *ud)
 	pthread_mutex_init(&t->mu, NULL);
 	pthread_cond_init(&t->wake, &a);
 	pthread_condattr_destroy(&a);
-	pthread_create(&t->thread, NULL, task_main, t);
-	return t;
+	errno = pthread_create(&t->thread, NULL, task_main, t);
+	if (!errno) return t;
+	err_errno(e, "start a thread");
+	task_free(t);
+	return NULL;
 }
 
 void task_wake(struct task *t)
@@ -82,7 +92,5 @@ void task_stop(struct task *t)
 	pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&t->mu);
 	pthread_join(t->thread, NULL);
-	pthread_mutex_destroy(&t->mu);
-	pthread_cond_destroy(&t->wake);
-	free(t);
+	task_free(t);
 }

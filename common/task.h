@@ -7,7 +7,8 @@
 #ifndef LARCH_COMMON_TASK_H
 #define LARCH_COMMON_TASK_H
 
-#include <stdbool.h>
+#include "common/err.h"
+
 #include <stdint.h>
 
 struct task;
@@ -15,7 +16,7 @@ struct task;
 /* Pause in ns until the next run. */
 typedef int64_t task_fn(void *ud, struct task *t);
 
-struct task *task_start(task_fn *fn, void *ud); /* the first run is at once */
+struct task *task_start(task_fn *fn, void *ud, struct err *e); /* the first run is at once; NULL: no thread */
 void task_wake(struct task *t);
 bool task_stopping(struct task *t);
 void task_stop(struct task *t); /* NULL is nothing */

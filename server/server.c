@@ -217,14 +217,15 @@ static bool busy(void *ud)
 	       budget_used(&s->bodies) > s->bodies.limit / 8 * 7;
 }
 
-static void start_maintenance(struct server *s)
+static bool start_maintenance(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
 	s->maintain = maintain_start(&(struct maintain_config){
 		.store = s->store, .overrides = s->overrides, .clock = &clock_real, .busy = busy, .ud = s,
 		.interval_ns = c->compactor.compaction_interval, .retention_interval_ns = c->compactor.apply_retention_interval,
 		.cancel_ns = c->compactor.delete_request_cancel_period, .target = c->larch.compaction_target, .memory = part(c, PART_REST),
-		.retention_bytes = c->larch.retention_bytes, .cpu_percent = (unsigned)c->larch.compaction_cpu, .compact = c->larch.compaction});
+		.retention_bytes = c->larch.retention_bytes, .cpu_percent = (unsigned)c->larch.compaction_cpu, .compact = c->larch.compaction}, e);
+	return s->maintain != NULL;
 }
 
 /* Rounded up: 0 would mean something else. */
@@ -298,8 +299,7 @@ struct server *server_start(const struct config *c, struct err *e)
 	start_metrics(s);
 	s->distributor = distributor_new(&clock_real, s->metrics);
 	s->engine = exec_engine_new(&(struct exec_config){.threads = (unsigned)(cores > 1 ? cores - 1 : 1), .clock = &clock_real, .query_memory = part(c, PART_QUERY), .blocked = blocked, .ud = s});
-	if (start_access(s, e) && start_storage(s, e)) {
-		start_maintenance(s);
+	if (start_access(s, e) && start_storage(s, e) && start_maintenance(s, e)) {
 		metrics_on_expose(s->metrics, read_figures, s);
 		if (start_http(s, e)) return s;
 	}

@@ -257,7 +257,7 @@ static int64_t run(void *ud, struct task *task)
 
 /* ---- outside ---- */
 
-struct maintain *maintain_start(const struct maintain_config *c)
+struct maintain *maintain_start(const struct maintain_config *c, struct err *e)
 {
 	struct maintain *m = mem_zalloc(sizeof *m);
 	pthread_condattr_t a;
@@ -271,8 +271,10 @@ struct maintain *maintain_start(const struct maintain_config *c)
 	pthread_mutex_init(&m->mu, NULL);
 	pthread_cond_init(&m->ended, &a);
 	pthread_condattr_destroy(&a);
-	m->task = task_start(run, m);
-	return m;
+	m->task = task_start(run, m, e);
+	if (m->task) return m;
+	maintain_stop(m);
+	return NULL;
 }
 
 void maintain_give_up(struct maintain *m)

@@ -32,7 +32,7 @@ struct maintain_config {
 	bool compact;                  /* false: no merges, no retention: another process on the store does that */
 };
 
-struct maintain *maintain_start(const struct maintain_config *c);
+struct maintain *maintain_start(const struct maintain_config *c, struct err *e); /* NULL: no thread */
 /* Gives up what is under way; who waits in maintain_run() gets an answer. Then only maintain_stop() may do more. */
 void maintain_give_up(struct maintain *m);
 void maintain_stop(struct maintain *m); /* gives up, waits, frees; NULL is nothing */

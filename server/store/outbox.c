@@ -584,7 +584,7 @@ struct outbox *outbox_open(const struct outbox_config *c, struct err *e)
 	return NULL;
 }
 
-void outbox_start(struct outbox *o) { o->task = task_start(upload_all, o); }
+bool outbox_start(struct outbox *o, struct err *e) { return (o->task = task_start(upload_all, o, e)); }
 
 void outbox_stop(struct outbox *o)
 {

@@ -46,7 +46,7 @@ void outbox_free(struct outbox *o); /* what waits stays on the disk */
 /* Calls fn for each waiting entry, oldest first. */
 void outbox_each(struct outbox *o, void (*fn)(void *ud, struct str dir, const struct catalog_entry *n), void *ud);
 /* Starts the uploading thread. */
-void outbox_start(struct outbox *o);
+bool outbox_start(struct outbox *o, struct err *e);
 void outbox_stop(struct outbox *o);
 
 /* New segments go to the local disk (ERR_UNAVAILABLE: too much waits already). Reads look there first. */

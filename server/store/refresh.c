@@ -199,9 +199,10 @@ static int64_t refresh(void *ud, struct task *task)
 	return s->c.refresh_ns;
 }
 
-void store_start_refresh(struct store *s)
+bool store_start_refresh(struct store *s, struct err *e)
 {
-	if (s->c.shared && s->c.refresh_ns) s->refresher = task_start(refresh, s);
+	if (!s->c.shared || !s->c.refresh_ns) return true;
+	return (s->refresher = task_start(refresh, s, e));
 }
 
 /* ---- sweeping ---- */

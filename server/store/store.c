@@ -275,11 +275,10 @@ static bool load(struct store *s, struct err *e)
 	if (!store_load(s, e)) return false;
 	if (s->outbox) {
 		store_load_outbox(s);
-		outbox_start(s->outbox);
+		if (!outbox_start(s->outbox, e)) return false;
 	}
 	if (!s->c.remote) store_sweep(s);
-	store_start_refresh(s);
-	return true;
+	return store_start_refresh(s, e);
 }
 
 struct store *store_open(const struct store_config *c, struct err *e)

@@ -76,6 +76,6 @@ bool store_check(struct store *s, struct err *e);
 /* Reads every catalog; where the objects are out of reach, what was seen of it last. */
 bool store_load(struct store *s, struct err *e);
 /* Starts the thread that calls store_refresh(), where other processes use the store. */
-void store_start_refresh(struct store *s);
+bool store_start_refresh(struct store *s, struct err *e);
 
 #endif

@@ -28,8 +28,9 @@ static bool try_open(struct life *w, struct err *e)
 							       .cancel_ns = UNITS_HOUR,
 							       .target = 1u << 20,
 							       .memory = 8u << 20,
-							       .compact = true});
-	return true;
+							       .compact = true},
+				     e);
+	return w->maintain != NULL;
 }
 
 static void close_all(struct life *w, bool flush)

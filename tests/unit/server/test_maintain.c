@@ -33,6 +33,7 @@ static void set_limits(struct keep *k)
 
 static void start(struct keep *k)
 {
+	struct err e = ERR_INIT;
 	k->m = maintain_start(&(struct maintain_config){.store = k->p.st,
 							.overrides = k->overrides,
 							.clock = &k->p.clock.base,
@@ -43,7 +44,9 @@ static void start(struct keep *k)
 							.target = 1u << 20,
 							.memory = 16u << 20,
 							.retention_bytes = k->bytes,
-							.compact = true});
+							.compact = true},
+			      &e);
+	if (!k->m) fail_msg("%s", e.msg);
 }
 
 static void setup(struct keep *k, uint64_t seed, uint32_t streams)

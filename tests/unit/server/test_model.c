@@ -80,9 +80,10 @@ static bool try_open(struct world *w, struct err *e)
 							       .cancel_ns = CANCEL_NS,
 							       .target = 64u << 10,
 							       .memory = 8u << 20,
-							       .compact = true});
+							       .compact = true},
+				     e);
 	w->told = (struct compact_done){0};
-	return true;
+	return w->maintain != NULL;
 }
 
 static void close_all(struct world *w, bool flush)
