@@ -43,11 +43,10 @@ static void list_segments(struct tenant *t, struct listing *l, int64_t deletes_b
 	l->n = tenant_named_segments(t);
 	l->seg = mem_alloc((l->n + 1) * sizeof(struct segment *));
 	l->v = mem_alloc((l->n + 1) * sizeof *l->v);
-	for (size_t i = 0; i < l->n; i++) {
-		l->seg[i] = segment_ref(t->segments[i]);
-		l->v[i] = describe(l->seg[i], l->deletes, deletes_before);
-	}
+	for (size_t i = 0; i < l->n; i++) l->seg[i] = segment_ref(t->segments[i]);
 	pthread_mutex_unlock(&t->mu);
+	/* Looks at every request for each, and compiles some: pushes need not wait for that. */
+	for (size_t i = 0; i < l->n; i++) l->v[i] = describe(l->seg[i], l->deletes, deletes_before);
 }
 
 static void listing_free(struct listing *l)
