@@ -122,13 +122,16 @@ class World:
         r = Request(f"a{self.rnd.randrange(3)}", self.rnd.choice(["", *WORDS[:5]]), min(start, end), end,
                     len(model.arrived))
 
-        def made(answer):
+        def unknown():
             listed = self.call("GET", "/loki/api/v1/delete", tenant).json()
-            r.id = (set(x["request_id"] for x in listed) - {x.id for x in model.requests}).pop()
+            return {x["request_id"] for x in listed} - {x.id for x in model.requests}
+
+        def made(answer):
+            r.id = unknown().pop()
             model.requests.append(r)
 
         return (lambda: self.call("POST", "/loki/api/v1/delete", tenant, query=r.query(), start=r.start, end=r.end), 204,
-                made, lambda: len(self.call("GET", "/loki/api/v1/delete", tenant).json()) > len(model.requests))
+                made, unknown)
 
     def cancel(self):
         tenant = self.rnd.choice(TENANTS)
