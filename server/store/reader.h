@@ -49,7 +49,9 @@ bool snapshot_stats(struct snapshot *s, const struct matcher *m, size_t nm, int6
 
 enum scan_order {
 	SCAN_BY_STREAM, /* stream after stream, each in time order; the cheap one */
-	SCAN_BY_TIME    /* one time order over all streams; at equal times streams in an unspecified, stable order */
+	/* One time order over all streams; at equal times streams stand in the order of their hashes, then labels, reversed
+	 * when reading backward. */
+	SCAN_BY_TIME
 };
 
 enum { SCAN_LINE = 1, SCAN_LEN = 2, SCAN_META = 4 }; /* which columns the caller reads besides time and stream */

@@ -92,18 +92,26 @@ static void add_only(struct scan *sc)
 	free(w.cand);
 }
 
-static int by_key(const void *a, const void *b)
+/* At equal times; the same in every snapshot, so that a reader can go on in another one where it stopped. */
+static int stream_order(const struct scan *sc, const struct snapshot_stream *a, const struct snapshot_stream *b)
+{
+	const struct reader_stream *x = &a->pub, *y = &b->pub;
+	int c = x->hash < y->hash ? -1 : x->hash > y->hash;
+	if (c == 0 && a != b) c = labels_cmp(&x->labels, &y->labels);
+	return sc->o.forward ? c : -c;
+}
+
+static int by_key(const void *a, const void *b, void *sc)
 {
 	const struct scan_candidate *x = a, *y = b;
 	if (x->key != y->key) return x->key < y->key ? -1 : 1;
-	return (x->rs->id > y->rs->id) - (x->rs->id < y->rs->id);
+	return stream_order(sc, x->rs, y->rs);
 }
 
-static bool merger_less(const void *a, const void *b, void *ud)
+static bool merger_less(const void *a, const void *b, void *sc)
 {
 	const struct scan_merger *x = a, *y = b;
-	(void)ud;
-	return x->key != y->key ? x->key < y->key : x->order < y->order;
+	return x->key != y->key ? x->key < y->key : stream_order(sc, x->rs, y->rs) < 0;
 }
 
 /* By time every stream that the order has reached has a window open. */
@@ -124,7 +132,7 @@ static void open_range(struct scan *sc)
 		snapshot_each(sc->snap, sc->o.matchers, sc->o.nmatchers, sc->o.from, sc->o.to, add_part, &w);
 		free(w.cand);
 	}
-	if (sc->o.order == SCAN_BY_TIME && sc->ncands) qsort(sc->cands, sc->ncands, sizeof *sc->cands, by_key);
+	if (sc->o.order == SCAN_BY_TIME && sc->ncands) qsort_r(sc->cands, sc->ncands, sizeof *sc->cands, by_key, sc);
 	sc->window = window_for(sc);
 }
 
@@ -198,6 +206,7 @@ struct scan *scan_open(struct snapshot *s, const struct scan_opts *o, struct err
 	sc->snap = s;
 	sc->o = *o;
 	sc->heap.less = merger_less;
+	sc->heap.ud = sc;
 	sc->err = ERR_INIT;
 	arena_init(&sc->batch, 0);
 	sc->target = o->order == SCAN_BY_TIME ? 64 : SCAN_ROWS;
@@ -273,7 +282,6 @@ static struct scan_merger *merger_new(struct scan *sc, size_t number)
 	const struct scan_candidate *cand = &sc->cands[number];
 	struct scan_merger *m = mem_zalloc(sizeof *m + cand->nparts * sizeof m->parts[0]);
 	m->rs = cand->rs;
-	m->order = (uint32_t)number;
 	m->key = cand->key;
 	for (size_t i = 0; i < sc->nplaces; i++) {
 		struct source_stream st = snapshot_place_stream(&sc->places[i]);
@@ -458,14 +466,16 @@ static int64_t heap_limit(const struct scan *sc, const struct scan_merger *top, 
 	for (size_t i = 1; i < 3 && i < sc->heap.n; i++) {
 		const struct scan_merger *m = sc->heap.v[i];
 		if (m->key > limit) continue;
-		bool first = top->order < m->order;
+		bool first = stream_order(sc, top->rs, m->rs) < 0;
 		*through = m->key < limit ? first : *through && first;
 		limit = m->key;
 	}
-	if (sc->next_cand < sc->ncands && sc->cands[sc->next_cand].key <= limit) {
-		*through = sc->cands[sc->next_cand].key < limit ? true
-								: *through; /* later streams come after at equal keys */
-		limit = sc->cands[sc->next_cand].key;
+	/* Of those outside, the next one comes first at its key. */
+	const struct scan_candidate *next = sc->next_cand < sc->ncands ? &sc->cands[sc->next_cand] : NULL;
+	if (next && next->key <= limit) {
+		bool first = stream_order(sc, top->rs, next->rs) < 0;
+		*through = next->key < limit ? first : *through && first;
+		limit = next->key;
 	}
 	return limit;
 }

@@ -134,7 +134,6 @@ struct scan_part {
 /* One stream's parts merged. */
 struct scan_merger {
 	const struct snapshot_stream *rs;
-	uint32_t order;
 	int64_t key;                  /* of its next row, in scan direction */
 	struct scan_group_row *group; /* rows of one timestamp from several sources, to be yielded from group_at on */
 	size_t ngroup, group_at, cap_group;

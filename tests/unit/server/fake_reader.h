@@ -147,6 +147,7 @@ static int fake_order(const void *a, const void *b, void *ud)
 	const struct scan_opts *o = ud;
 	if (o->order == SCAN_BY_STREAM && x->stream != y->stream) return x->stream < y->stream ? -1 : 1;
 	if (x->ts != y->ts) return (x->ts < y->ts) == o->forward ? -1 : 1;
+	if (x->stream->hash != y->stream->hash) return (x->stream->hash < y->stream->hash) == o->forward ? -1 : 1;
 	return (x->seq < y->seq) == o->forward ? -1 : 1;
 }
 

@@ -395,6 +395,7 @@ static inline size_t model_check(const struct model *m, struct store *st, const 
 	}
 	struct scan_batch b;
 	int64_t last = 0;
+	uint64_t last_stream = 0;
 	uint32_t hint = 0;
 	while (scan_next(sc, &b, &e)) {
 		assert_in_range(b.n, 1, SCAN_ROWS);
@@ -416,7 +417,10 @@ static inline size_t model_check(const struct model *m, struct store *st, const 
 			if (want & SCAN_LEN) assert_int_equal(b.len[r], x->line.n);
 			if (want & SCAN_META) assert_true(labels_eq(b.meta[r], &x->meta));
 			if (order == SCAN_BY_TIME && rows) assert_true(q->forward ? last <= b.ts[r] : last >= b.ts[r]);
+			if (order == SCAN_BY_TIME && rows && last == b.ts[r])
+				assert_true(q->forward ? last_stream <= rs->hash : last_stream >= rs->hash);
 			last = b.ts[r];
+			last_stream = rs->hash;
 		}
 	}
 	if (e.code) fail_msg("%s", e.msg);
