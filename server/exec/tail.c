@@ -3,6 +3,7 @@
 
 #include "server/exec/op_scan.h"
 #include "server/exec/query.h"
+#include "server/exec/rows.h"
 
 #include <stdlib.h>
 
@@ -13,30 +14,6 @@ struct exec_tail {
 	struct follow *follow;
 	struct op_scan *scan;
 };
-
-/* The names under which Loki's parser has them. */
-static const char *const expr_names[] = {
-	[LOGQL_RANGE_AGG] = "RangeAggregationExpr",
-	[LOGQL_VECTOR_AGG] = "VectorAggregationExpr",
-	[LOGQL_BINARY] = "BinOpExpr",
-	[LOGQL_LITERAL] = "LiteralExpr",
-	[LOGQL_VECTOR] = "VectorExpr",
-	[LOGQL_LABEL_REPLACE] = "LabelReplaceExpr",
-	[LOGQL_VARIANTS] = "MultiVariantExpr",
-};
-
-static bool can_be_followed(struct exec_tail *t, struct err *e)
-{
-	const struct logql_expr *root = t->q.ast->root;
-	if (!logql_is_log(root))
-		return err_set(e, ERR_INVALID, "unsupported query expression: want (LogSelectorExpr), got (*syntax.%s)",
-			       expr_names[root->kind]);
-	plan_log(&t->q.arena, root->log, &t->plan);
-	if (!t->plan.group && !t->plan.sort) return true;
-	return err_set(e, ERR_INVALID,
-		       "sort, uniq and top look at all lines of an answer, and a tail never has them all: "
-		       "leave them out");
-}
 
 static void follow(struct exec_tail *t, struct store *st, struct exec_source *source, void (*wake)(void *ud), void *ud)
 {
@@ -61,7 +38,7 @@ struct exec_tail *exec_tail_open(struct exec_engine *en, struct store *st, const
 	query_init(&t->q, en, &t->in);
 	t->q.deadline_mono = 0;
 	t->in.text = arena_str(&t->q.arena, q->text);
-	bool ok = query_parse(&t->q, e) && can_be_followed(t, e);
+	bool ok = query_parse(&t->q, e) && rows_plan(&t->q, &t->plan, e);
 	if (ok && !budget_take(&t->q.shared->bytes, EXEC_TAIL_BYTES)) ok = query_too_large(&t->q, e);
 	if (!ok) {
 		query_fini(&t->q);
