@@ -123,6 +123,23 @@ static bool ask(struct cli *c, const char *method, const char *path, struct str 
 	return ok;
 }
 
+bool client_stream(struct cli *c, const char *path, struct str query, bool (*take)(void *ud, struct str bytes),
+		   void *ud, struct err *e)
+{
+	struct httpc_result res = {0};
+	struct request q;
+	bool ok = request_init(&q, c, path, query, NULL, e);
+
+	q.opts.connect_timeout_ns = c->o.timeout_ns;
+	q.opts.timeout_ns = INT64_MAX; /* how long it takes nobody knows */
+	q.opts.take = take;
+	q.opts.take_ud = ud;
+	ok = ok && httpc_do(&q.opts, &res, e) && accepted(&q, &res, e);
+	buf_free(&res.body);
+	request_fini(&q);
+	return ok;
+}
+
 bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
 		 struct buf *value, struct err *e)
 {

@@ -15,6 +15,10 @@ void client_arg_i64(struct buf *query, const char *name, int64_t value);
 #define CLIENT_ANSWER_MAX ((size_t)128 << 20)
 bool client_get(struct cli *c, const char *path, struct str query, struct buf *answer, struct err *e);
 
+/* GET whose answer, of any size, goes to take() as it comes; false stops (ERR_CANCELLED). */
+bool client_stream(struct cli *c, const char *path, struct str query, bool (*take)(void *ud, struct str bytes), void *ud,
+		   struct err *e);
+
 /* The same with another method; what the answer says in the header `want` goes to *value, "" without one. */
 bool client_send(struct cli *c, const char *method, const char *path, struct str query, const char *want,
 		 struct buf *value, struct err *e);

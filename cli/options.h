@@ -17,7 +17,9 @@ enum option_group {
 	OPTIONS_PUSH = 16,
 	OPTIONS_DELETE = 32,
 	OPTIONS_SEGMENT = 64,
-	OPTIONS_TAIL = 128
+	OPTIONS_TAIL = 128,
+	OPTIONS_EXPORT = 256,
+	OPTIONS_CONTEXT = 512
 };
 
 enum output { OUTPUT_DEFAULT, OUTPUT_RAW, OUTPUT_JSONL };
@@ -41,6 +43,9 @@ struct options {
 	int64_t step_ns; /* 0: the server's choice */
 	bool forward, instant, tail;
 	int64_t delay_ns; /* tail */
+	bool backward; /* export */
+	const char *cursor;
+	const char *at, *line, *before, *after, *around; /* context */
 
 	int output; /* enum output */
 

@@ -260,6 +260,34 @@ bool result_parse_frame(struct arena *a, struct str text, struct result *out, si
 	return want(&d, JSON_OBJ_OPEN, "an object") && each_field(&d, frame_field, dropped);
 }
 
+static bool context_field(struct reader *d, struct str key, bool *known, void *ud)
+{
+	uint64_t entry;
+
+	(void)ud;
+	*known = true;
+	if (str_eqc(key, "data")) {
+		size_t dropped = 0;
+
+		return want(d, JSON_OBJ_OPEN, "an object") && each_field(d, frame_field, &dropped);
+	}
+	*known = str_eqc(key, "entry");
+	if (!*known) return true;
+	if (!want(d, JSON_NUMBER, "a number")) return false;
+	if (!str_to_u64(d->j.text, &entry)) return unlike(d, "a number");
+	d->r->entry = (size_t)entry;
+	return true;
+}
+
+bool result_parse_context(struct arena *a, struct str text, struct result *out, struct err *e)
+{
+	struct reader d = {.a = a, .r = out};
+
+	*out = (struct result){.kind = RESULT_STREAMS};
+	json_init(&d.j, text, e);
+	return want(&d, JSON_OBJ_OPEN, "an object") && each_field(&d, context_field, NULL);
+}
+
 static int by_time(const void *x, const void *y)
 {
 	const struct result_entry *a = x, *b = y;

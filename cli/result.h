@@ -37,6 +37,7 @@ struct result {
 	struct result_sample *samples; /* the others */
 	size_t nsamples, samples_cap;
 	struct result_strings warnings;
+	size_t entry; /* of a context: the one that was asked for */
 	bool ordered; /* STREAMS: the query sorts; the answer's order is the one to show */
 };
 
@@ -46,6 +47,8 @@ bool result_parse(struct arena *a, struct str text, struct result *out, struct e
 void result_sort(struct result *r, bool forward);
 /* A frame of a tail; *dropped: entries that it says were left out. */
 bool result_parse_frame(struct arena *a, struct str text, struct result *out, size_t *dropped, struct err *e);
+/* /larch/v1/context */
+bool result_parse_context(struct arena *a, struct str text, struct result *out, struct err *e);
 /* labels and label values: no data is an empty list */
 bool result_parse_strings(struct arena *a, struct str text, struct result_strings *out, struct err *e);
 

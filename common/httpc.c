@@ -212,7 +212,7 @@ static void set_strings(struct httpc_exchange *x, const struct httpc_opts *o)
 /* ns in a unit of `unit` ns, at least 1, as libcurl takes times. */
 static long curl_time(int64_t ns, int64_t unit)
 {
-	int64_t n = (ns + unit - 1) / unit;
+	int64_t n = ns / unit + (ns % unit > 0);
 
 	return n > INT32_MAX ? INT32_MAX : n > 0 ? (long)n : 1;
 }

@@ -125,9 +125,9 @@ struct httpd_stream_config {
 	int status;
 	const char *ctype;
 	size_t window; /* bytes that may be buffered; one write may go beyond it */
-	/* Half of the window is free again after it was full, or the peer is gone, or the server stops. On any thread, with
-	 * the stream locked: it may only wake somebody up. Not called after the end. */
-	void (*wake)(void *ud);
+	/* Half of the window is free again after it was full; broken: the peer is gone, or the server stops. On any thread,
+	 * with the stream locked: it may only wake somebody up. Not called after the end. */
+	void (*wake)(void *ud, bool broken);
 	void *ud;
 };
 

@@ -46,7 +46,7 @@ static void wake_connection(struct httpd_stream *s)
 
 static void wake_writer(struct httpd_stream *s)
 {
-	if (!s->ended) s->c.wake(s->c.ud);
+	if (!s->ended) s->c.wake(s->c.ud, s->broken);
 }
 
 /* The library's thread: what is to be sent next. */

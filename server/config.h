@@ -51,7 +51,7 @@ struct config {
 		uint64_t flush_bytes, disk_reserve, object_cache_bytes, multipart_bytes;
 		struct str object_cache_dir;
 		bool single_writer;
-		int64_t http_workers;
+		int64_t http_workers, max_exports;
 		bool logql_extensions;
 		struct str auth_file;
 		bool compaction;

@@ -245,7 +245,7 @@ static bool start_http(struct server *s, struct err *e)
 		.store = s->store, .maintain = s->maintain, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
-		.queries = s->queries, .tails = s->tails, .auth = s->auth, .metrics = s->metrics,
+		.queries = s->queries, .tails = s->tails, .max_exports = (size_t)c->larch.max_exports, .auth = s->auth, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);

@@ -37,6 +37,7 @@ struct api {
 	struct auth *auth; /* NULL: everybody may do everything */
 	struct queries *queries; /* NULL in tests: nothing waits */
 	struct tails *tails;
+	size_t max_exports; /* of a tenant: larch.max_exports */
 	struct metrics *metrics;
 	struct overrides *overrides; /* each tenant's limits */
 	int64_t delete_cancel_period, delete_max_interval; /* ns; compactor.delete_… */
@@ -78,6 +79,8 @@ extern const struct api_table api_push_table;   /* push */
 extern const struct api_table api_otlp_table;   /* otlp/v1/logs */
 extern const struct api_table api_tail_table;   /* tail, api/prom/tail */
 extern const struct api_table api_estimate_table; /* larch/v1/estimate */
+extern const struct api_table api_export_table;  /* larch/v1/export */
+extern const struct api_table api_context_table; /* larch/v1/context */
 extern const struct api_table api_queries_table; /* larch/v1/queries */
 extern const struct api_table api_delete_table; /* delete, cache/generation_numbers */
 extern const struct api_table api_limits_table; /* config/tenant/v1/limits, drilldown-limits */

@@ -5,6 +5,9 @@
  * its share, so that who asks much or heavily waits for himself. A request that is not answered yet can be listed and
  * cancelled. One mutex; nothing is run or answered under it.
  *
+ * What takes any time, an export to a slow client, runs in pieces: a job is listed and can be cancelled as long as it is
+ * there, has a thread only while it has something to do, and the jobs of one tenant have half of its share together.
+ *
  * A queue that is full refuses with 429 and names its setting; what waits is bounded by the server's connections, too.
  */
 #ifndef LARCH_SERVER_HTTP_QUERIES_H
@@ -30,6 +33,29 @@ void queries_free(struct queries *q); /* when the HTTP server has stopped */
 
 /* Runs the request's handler later, or refuses it. tenant: whose queue it is; of several tenants, a|b. */
 void queries_add(struct queries *q, struct httpd_req *r, struct str tenant);
+
+/* ---- jobs ---- */
+
+struct queries_job;
+
+struct queries_work {
+	struct str tenant, text, peer; /* copied */
+	const char *route;
+	uint64_t id;
+	/* On one of the threads, never twice at a time: once at first, then when it is woken, and once when nobody woke it
+	 * for two seconds, to give back what others may need. It soon gives the thread back. False: it is over, and `ud`
+	 * no longer the queue's business. */
+	bool (*run)(void *ud);
+	void *ud;
+	_Atomic bool *cancel; /* set by queries_cancel(), which wakes, too */
+	size_t max_of_tenant; /* jobs that it may have */
+};
+
+/* Not run before queries_job_wake(). NULL: ERR_RATE, the tenant has as many as it may; `what` names them and `key` the
+ * setting. */
+struct queries_job *queries_job_new(struct queries *q, const struct queries_work *w, const char *what, const char *key,
+				    struct err *e);
+void queries_job_wake(struct queries_job *j); /* any thread, also while it runs; takes only the queue's lock */
 
 struct queries_figures {
 	size_t waiting, running;

@@ -330,3 +330,19 @@ void respond_tail(struct buf *b, const struct respond_tail *t)
 	if (t->categorize && !t->legacy) buf_c(b, ",\"encodingFlags\":[\"categorize-labels\"]");
 	buf_ch(b, '}');
 }
+
+void respond_jsonl(struct buf *b, const struct labels *l, int64_t ts, struct str line)
+{
+	buf_c(b, "{\"labels\":{");
+	for (size_t i = 0; i < l->n; i++) {
+		if (i) buf_ch(b, ',');
+		json_quote(b, l->v[i].name, false);
+		buf_ch(b, ':');
+		json_quote(b, l->v[i].value, false);
+	}
+	buf_c(b, "},\"timestamp\":\"");
+	units_rfc3339nano_print(b, ts);
+	buf_c(b, "\",\"line\":");
+	json_quote(b, line, false);
+	buf_c(b, "}\n");
+}

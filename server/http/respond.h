@@ -32,6 +32,8 @@ struct respond_tail {
 };
 /* A frame of a tail: each row a stream of its own; legacy: the form of /api/prom/tail. */
 void respond_tail(struct buf *b, const struct respond_tail *t);
+/* A line of JSONL: {"labels":{…},"timestamp":"RFC3339","line":"…"} and a newline. */
+void respond_jsonl(struct buf *b, const struct labels *l, int64_t ts, struct str line);
 /* {"a":"b",…} */
 void respond_labels(struct buf *b, const struct labels *l);
 /* Seconds with up to three decimals. */

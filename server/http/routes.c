@@ -14,6 +14,8 @@ static const struct api_table *const tables[] = {
 	&api_limits_table,
 	&api_queries_table,
 	&api_tail_table,
+	&api_export_table,
+	&api_context_table,
 	&api_estimate_table,
 	&api_delete_table,
 	&api_store_table,

@@ -521,13 +521,19 @@ void tail_attach_ws(struct tail *t, struct httpd_req *r)
 	httpd_upgrade(r, "websocket", on_upgraded, t);
 }
 
+static void on_stream(void *ud, bool broken)
+{
+	(void)broken;
+	on_changed(ud);
+}
+
 void tail_attach_events(struct tail *t, struct httpd_req *r)
 {
 	loop_post(t->ts->loop, on_waiting, t);
 	struct httpd_stream *s = httpd_stream(r, &(struct httpd_stream_config){.status = 200,
 									       .ctype = "text/event-stream",
 									       .window = TAIL_SINK_WINDOW,
-									       .wake = on_changed,
+									       .wake = on_stream,
 									       .ud = t});
 	say(t, on_attached, (struct message){.stream = s});
 }

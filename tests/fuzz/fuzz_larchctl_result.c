@@ -61,6 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		show(&r, true);
 	else if (e.code != ERR_CORRUPT)
 		abort();
+	e = ERR_INIT;
+	if (!result_parse_context(&a, text, &r, &e) && e.code != ERR_CORRUPT) abort();
 	arena_free(&a);
 	return 0;
 }

@@ -159,12 +159,29 @@ static void frames_of_tails(void **state)
 	assert_int_equal(e.code, ERR_CORRUPT);
 }
 
+static void contexts(void **state)
+{
+	struct err e = ERR_INIT;
+	struct result r;
+
+	(void)state;
+	assert_true(
+		result_parse_context(&mem,
+				     STR("{\"status\":\"success\",\"entry\":1,\"data\":{\"streams\":[{\"stream\":{},"
+					 "\"values\":[[\"1\",\"x\"]]},{\"stream\":{},\"values\":[[\"2\",\"y\"]]}]}}\n"),
+				     &r, &e));
+	assert_int_equal(r.nentries, 2);
+	assert_int_equal(r.entry, 1);
+	assert_false(result_parse_context(&mem, STR("{\"entry\":-1}"), &r, &e));
+	assert_int_equal(e.code, ERR_CORRUPT);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(streams), T(metrics), T(not_an_answer), T(label_lists),
-					   T(frames_of_tails)};
+	const struct CMUnitTest tests[] = {T(streams),     T(metrics),         T(not_an_answer),
+					   T(label_lists), T(frames_of_tails), T(contexts)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,7 +133,11 @@ struct flood {
 	_Atomic int woken;
 };
 
-static void on_flood_wake(void *ud) { atomic_fetch_add(&((struct flood *)ud)->woken, 1); }
+static void on_flood_wake(void *ud, bool broken)
+{
+	(void)broken;
+	atomic_fetch_add(&((struct flood *)ud)->woken, 1);
+}
 
 /* As much as there is room for, whenever there is. */
 static void *flood(void *ud)
@@ -178,7 +182,7 @@ static void on_flood(struct httpd_req *r, void *ctx)
 	pthread_detach(th);
 }
 
-static void on_nothing(void *ud) { (void)ud; }
+static void on_nothing(void *ud, bool broken) { (void)ud, (void)broken; }
 
 /* Ends before the peer can have read all of it. */
 static void on_ended(struct httpd_req *r, void *ctx)
@@ -196,7 +200,7 @@ static void on_ended(struct httpd_req *r, void *ctx)
 	buf_free(&b);
 }
 
-static void on_drip_wake(void *ud) { atomic_fetch_add((_Atomic int *)ud, 1); }
+static void on_drip_wake(void *ud, bool broken) { atomic_fetch_add((_Atomic int *)ud, broken); }
 
 /* One that says something now and then, from a thread of its own. */
 static void *drip(void *ud)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -157,13 +158,118 @@ static void a_tenant_sees_and_cancels_its_own(void **state)
 	buf_free(&b);
 }
 
+/* ---- jobs ---- */
+
+struct work {
+	struct queries_job *job;
+	_Atomic unsigned runs;
+	_Atomic bool cancelled, hold;
+	unsigned wakes_itself; /* so many times */
+};
+
+/* Over when it is cancelled; counts how often it runs. */
+static bool do_work(void *ud)
+{
+	struct work *w = ud;
+	if (atomic_load(&w->hold)) wait_at_gate(&(struct httpd_req){.id = 77});
+	if (atomic_load(&w->cancelled)) return false;
+	if (w->wakes_itself) {
+		w->wakes_itself--;
+		queries_job_wake(w->job);
+	}
+	atomic_fetch_add(&w->runs, 1);
+	return true;
+}
+
+static struct queries_job *new_job(struct queries *q, struct work *w, const char *tenant, uint64_t id, struct err *e)
+{
+	*e = ERR_INIT;
+	w->job = queries_job_new(q,
+				 &(struct queries_work){.tenant = str_c(tenant),
+							.text = STR("{app}"),
+							.peer = STR("peer"),
+							.route = "job",
+							.id = id,
+							.run = do_work,
+							.ud = w,
+							.cancel = &w->cancelled,
+							.max_of_tenant = 2},
+				 "jobs", "larch.jobs", e);
+	return w->job;
+}
+
+static void until(_Atomic unsigned *v, unsigned n)
+{
+	while (atomic_load(v) < n) usleep(500);
+}
+
+static void jobs_run_when_they_are_woken(void **state)
+{
+	struct work a = {.wakes_itself = 3}, b = {0}, c = {0};
+	struct queries *q = start(2, 0);
+	struct httpd_req asking = {0};
+	struct str own = STR("t"), other = STR("other");
+	struct buf list = {0};
+	struct err e;
+	(void)state;
+	assert_non_null(new_job(q, &a, "t", 1, &e));
+	assert_non_null(new_job(q, &b, "t", 2, &e));
+	assert_null(new_job(q, &c, "t", 3, &e));
+	assert_int_equal(e.code, ERR_RATE);
+	assert_string_equal(e.msg, "too many jobs: this tenant has 2 of them already (larch.jobs)");
+	usleep(5000);
+	assert_int_equal(a.runs, 0); /* nobody has woken it */
+	queries_job_wake(a.job);
+	until(&a.runs, 4);
+	queries_job_wake(b.job);
+	until(&b.runs, 1);
+	queries_each(q, &own, 1, note, &list);
+	assert_non_null(strstr(buf_cstr(&list), "1 t {app} runs;2 t {app} runs;"));
+	/* Nobody wakes them: they run once more, to give back what they hold. */
+	until(&a.runs, 5);
+	until(&b.runs, 2);
+	assert_false(queries_cancel(q, &asking, &other, 1, 1));
+	assert_true(queries_cancel(q, &asking, &own, 1, 1));
+	assert_true(queries_cancel(q, &asking, &own, 1, 2));
+	while (new_job(q, &c, "t", 4, &e) == NULL) usleep(500); /* their places are free */
+	assert_true(queries_cancel(q, &asking, NULL, 0, 4));
+	queries_free(q);
+	assert_int_equal(a.runs, 5);
+	buf_free(&list);
+}
+
+/* Jobs have half of a tenant's share, whatever they do, and requests come through. */
+static void jobs_leave_threads_to_requests(void **state)
+{
+	struct work a = {.hold = true}, b = {.hold = true};
+	struct httpd_req v[] = {REQUEST(1), REQUEST(2)};
+	struct queries *q = start(4, 0); /* a share is 2 */
+	struct queries_figures f;
+	struct err e;
+	(void)state;
+	queries_job_wake(new_job(q, &a, "t", 10, &e));
+	queries_job_wake(new_job(q, &b, "t", 11, &e));
+	until_begun(1);
+	queries_add(q, &v[0], STR("t"));
+	queries_add(q, &v[1], STR("t"));
+	until_begun(2);
+	queries_figures(q, &f);
+	assert_int_equal(f.running, 2);
+	assert_int_equal(f.waiting, 1);
+	a.hold = b.hold = false;
+	a.cancelled = b.cancelled = true;
+	let_through(3);
+	until_begun(3);
+	while (v[1].replies == 0) usleep(500);
+	queries_free(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_tenant_has_its_share),
-		cmocka_unit_test(tenants_take_turns),
-		cmocka_unit_test(a_full_queue_refuses),
-		cmocka_unit_test(a_tenant_sees_and_cancels_its_own),
+		cmocka_unit_test(a_tenant_has_its_share),       cmocka_unit_test(tenants_take_turns),
+		cmocka_unit_test(a_full_queue_refuses),         cmocka_unit_test(a_tenant_sees_and_cancels_its_own),
+		cmocka_unit_test(jobs_run_when_they_are_woken), cmocka_unit_test(jobs_leave_threads_to_requests),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
