@@ -21,12 +21,13 @@ STAGES = """\
 
 
 class Writer:
-    """Appends numbered lines to a few files, some of them repeated, and rotates them by renaming."""
+    """Appends numbered lines to a few files, some of them repeated, and rotates them by renaming once it is told to:
+    what was rotated before an agent ever saw the path is not its business."""
 
-    def __init__(self, env, files=3, rotate=True):
+    def __init__(self, env, files=3):
         self.folder = env.path("logs")
         os.makedirs(self.folder, exist_ok=True)
-        self.files, self.rotate = files, rotate
+        self.files, self.rotate = files, False
         self.written = collections.Counter()
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(files)]
@@ -55,6 +56,12 @@ class Writer:
                 out = new
             time.sleep(.01)
         out.close()
+
+    def start_rotating(self, env, server):
+        def seen():
+            return len(server.get("/loki/api/v1/label/filename/values").json().get("data", [])) == self.files
+        env.wait_for(seen, "the agent to have found every file")
+        self.rotate = True
 
     def finish(self):
         self.stop.set()
@@ -98,6 +105,7 @@ def test_rotation_during_load(env):
     server = env.server(OPEN_LIMITS)
     writer = Writer(env)
     env.agent(server.url, scrape=STAGES)
+    writer.start_rotating(env, server)
     run_for(env, writer, 8000)
     writer.finish()
     check_all(env, server, writer)
@@ -109,6 +117,7 @@ def test_agent_killed_during_load(env):
     server = env.server(OPEN_LIMITS)
     writer = Writer(env)
     agent = env.agent(server.url, scrape=STAGES)
+    writer.start_rotating(env, server)
     for _ in range(5):
         run_for(env, writer, 1500)
         agent.kill()
@@ -122,6 +131,7 @@ def test_server_killed_during_load(env):
     server = env.server(OPEN_LIMITS + "larch: {flush_bytes: 1MB}\n")
     writer = Writer(env)
     env.agent(server.url, scrape=STAGES)
+    writer.start_rotating(env, server)
     for _ in range(4):
         run_for(env, writer, 1500)
         server.kill()
@@ -135,6 +145,7 @@ def test_both_killed_during_load(env):
     server = env.server(OPEN_LIMITS)
     writer = Writer(env)
     agent = env.agent(server.url, scrape=STAGES)
+    writer.start_rotating(env, server)
     for i in range(4):
         run_for(env, writer, 1000)
         (server if i % 2 else agent).kill()
@@ -151,6 +162,7 @@ def test_server_away_for_a_while(env):
     server = env.server(OPEN_LIMITS)
     writer = Writer(env, files=1)
     agent = env.agent(server.url, scrape=STAGES)
+    writer.start_rotating(env, server)
     run_for(env, writer, 300)
     server.stop()
     run_for(env, writer, 1000)
