@@ -186,26 +186,31 @@ static const struct user *authenticate(const struct users *u, struct str header)
 	return found;
 }
 
+static bool has_tenant(const struct user *u, struct str tenant)
+{
+	for (size_t i = 0; i < u->tenants.n; i++)
+		if (str_eqc(u->tenants.v[i], "*") || str_eq(u->tenants.v[i], tenant)) return true;
+	return false;
+}
+
 static bool may(const struct user *u, enum auth_need need, struct err *e)
 {
 	static const struct {
 		unsigned roles;
 		const char *name;
 	} needs[] = {
+		[AUTH_SERVER] = {ROLE_ADMIN, "admin"},
 		[AUTH_ADMIN] = {ROLE_ADMIN, "admin"},
 		[AUTH_KNOWN] = {ROLE_PUSH | ROLE_READ | ROLE_ADMIN, "any"},
 		[AUTH_PUSH] = {ROLE_PUSH, "push"},
 		[AUTH_READ] = {ROLE_READ, "read"},
 	};
-	return (u->can & needs[need].roles) ||
-	       err_set(e, ERR_FORBIDDEN, "user \"%.*s\" lacks the role %s\n", STR_ARG(u->name), needs[need].name);
-}
-
-static bool has_tenant(const struct user *u, struct str tenant)
-{
-	for (size_t i = 0; i < u->tenants.n; i++)
-		if (str_eqc(u->tenants.v[i], "*") || str_eq(u->tenants.v[i], tenant)) return true;
-	return false;
+	if (!(u->can & needs[need].roles))
+		return err_set(e, ERR_FORBIDDEN, "user \"%.*s\" lacks the role %s\n", STR_ARG(u->name),
+			       needs[need].name);
+	return need != AUTH_SERVER || has_tenant(u, STR("*")) ||
+	       err_set(e, ERR_FORBIDDEN,
+		       "user \"%.*s\" may not act for all tenants (\"*\"), which this concerns\n", STR_ARG(u->name));
 }
 
 /* Each tenant that the header names must be the user's. Without a header: his only one. */

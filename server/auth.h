@@ -18,7 +18,8 @@
 #include "common/fs.h"
 
 enum auth_need {
-	AUTH_ADMIN, /* what says nothing */
+	AUTH_SERVER, /* what says nothing: concerns all tenants, so admin, for "*" */
+	AUTH_ADMIN,
 	AUTH_PUBLIC,
 	AUTH_KNOWN, /* any user */
 	AUTH_PUSH,

@@ -33,7 +33,7 @@ static const struct option {
 	{"verify-config", "Check the configuration and exit.", offsetof(struct args, verify), false},
 	{"print-config-stderr", "Print the effective configuration.", offsetof(struct args, print_config), false},
 	{"list-targets", "List what -target may be, and exit.", offsetof(struct args, list_targets), false},
-	{"list-routes", "List what is served: methods, path, and the role that it needs where larch.auth_file is set.", offsetof(struct args, list_routes), false},
+	{"list-routes", "List what is served: methods, path, and the role that it needs where larch.auth_file is set (admin*: for all tenants).", offsetof(struct args, list_routes), false},
 	{"health", "Ask a running server's /ready and exit 0 or 1.", offsetof(struct args, health), false},
 	{"health.url", "What -health asks; default http://localhost:3100/ready.", offsetof(struct args, health_url), true},
 	{"version", "Print the version and exit.", offsetof(struct args, version), false},
@@ -214,14 +214,14 @@ static int run(struct args *a)
 static void list_routes(void)
 {
 	static const char *const roles[] = {
-		[AUTH_ADMIN] = "admin", [AUTH_PUBLIC] = "-", [AUTH_KNOWN] = "any", [AUTH_PUSH] = "push", [AUTH_READ] = "read"};
+		[AUTH_SERVER] = "admin*", [AUTH_ADMIN] = "admin", [AUTH_PUBLIC] = "-", [AUTH_KNOWN] = "any", [AUTH_PUSH] = "push", [AUTH_READ] = "read"};
 	size_t n;
 	struct httpd_route *v = api_routes(&n);
 	for (size_t i = 0; i < n; i++) {
 		struct str rest = str_c(v[i].methods), method;
 		for (bool more = true; more;) {
 			more = str_cut(&rest, ' ', &method);
-			printf("%-6.*s %-5s %s\n", STR_ARG(method), roles[v[i].access], v[i].path);
+			printf("%-6.*s %-6s %s\n", STR_ARG(method), roles[v[i].access], v[i].path);
 		}
 	}
 	free(v);

@@ -56,7 +56,7 @@ struct api_table {
 
 #define API_TABLE(routes)                                                                                              \
 	{                                                                                                              \
-		(routes), sizeof(routes) / sizeof *(routes), false, AUTH_ADMIN                                         \
+		(routes), sizeof(routes) / sizeof *(routes), false, AUTH_SERVER                                        \
 	}
 
 #define API_TABLE_FOR(routes, access)                                                                                  \

@@ -262,4 +262,4 @@ static const struct httpd_route routes[] = {
 	 .name = "loki_api_v1_cache_generation_numbers"},
 };
 
-const struct api_table api_delete_table = API_TABLE(routes);
+const struct api_table api_delete_table = API_TABLE_FOR(routes, AUTH_ADMIN);

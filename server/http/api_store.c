@@ -127,4 +127,4 @@ static const struct httpd_route routes[] = {
 	{"POST", "/larch/v1/compact", compact, 0, "larch_v1_compact"},
 };
 
-const struct api_table api_store_table = API_TABLE_FOR(routes, AUTH_ADMIN);
+const struct api_table api_store_table = API_TABLE(routes);

@@ -90,10 +90,10 @@ def secret(env, *args):
 
 
 def users(env):
-    """A server with three users; their secrets by name."""
+    """A server with four users; their secrets by name."""
     secrets, text = {}, "users:\n"
     for name, *rest in (("agents", "--tenant", "a", "agents", "push"), ("reader", "--tenant", "a", "reader", "read"),
-                        ("root", "root", "admin")):
+                        ("boss", "--tenant", "a", "boss", "admin"), ("root", "root", "admin")):
         secrets[name], entry = secret(env, *rest)
         text += entry
     file = env.write("users.yaml", text)
@@ -126,6 +126,9 @@ def test_users(env):
     assert status("GET", labels, "agents") == 403 and status("GET", labels, "reader", "a") == 200
     assert status("POST", push, "reader", body=body) == 403 and status("GET", "/metrics", "reader") == 200
     assert status("POST", "/flush", "reader") == 403 and status("POST", "/flush", "root") == 204
+    delete = "/loki/api/v1/delete"
+    assert status("POST", "/flush", "boss") == 403 and status("POST", "/ingester/shutdown", "boss", "a") == 403
+    assert status("GET", delete, "boss") == 200 and status("GET", delete, "boss", "b") == 403
     assert status("GET", labels, "root", "b") == 200 and status("GET", labels, "root") == 401
     assert "WWW-Authenticate" in http_request("GET", server.url + labels).headers
     run = env.run("larchctl", "query", "-s", server.url, "--user", "reader", "--secret", "@" +
@@ -156,7 +159,7 @@ def test_no_route_shows_another_tenant(env):
             return http_request(method, server.url + path + query, None if method == "GET" else b"", headers)
 
         assert path == "/ready" or ask_as("b").status == 401, (method, path)
-        for name in ("agents", "reader"):
+        for name in ("agents", "reader", "boss"):
             assert path == "/ready" or ask_as("b", name).status == 403, (method, path, name)
             answer = ask_as("a", name)
             assert "needle" not in answer.text and '"x"' not in answer.text, (method, path, name, answer)

@@ -44,6 +44,7 @@ static struct auth *usual(void)
 	add_user(&b, "agents", "pushes", "[a]", "[push]");
 	add_user(&b, "grafana", "reads", "[a, b]", "[read]");
 	add_user(&b, "root", "rules", "[\"*\"]", "[admin]");
+	add_user(&b, "boss", "leads", "[a, b]", "[admin]");
 	put(buf_cstr(&b));
 	buf_free(&b);
 	struct auth *a = auth_new(file, &fs_real, &e);
@@ -80,6 +81,10 @@ static void roles_and_tenants(void **state)
 		{AUTH_READ, "Bearer reads", NULL, ERR_NONE, ""},
 		{AUTH_PUSH, "Bearer rules", "z", ERR_NONE, "z"},
 		{AUTH_ADMIN, "Bearer rules", NULL, ERR_NONE, ""},
+		{AUTH_SERVER, "Bearer rules", NULL, ERR_NONE, ""},
+		{AUTH_SERVER, "Bearer pushes", NULL, ERR_FORBIDDEN, "lacks the role admin"},
+		{AUTH_ADMIN, "Bearer leads", "a", ERR_NONE, "a"},
+		{AUTH_SERVER, "Bearer leads", "a", ERR_FORBIDDEN, "\"boss\" may not act for all tenants"},
 	};
 	struct auth *a = usual();
 	struct buf b = {0};
