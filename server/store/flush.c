@@ -165,14 +165,19 @@ static bool write_segments(struct store_flush *f, struct err *e)
 }
 
 /* Segments that are not named in time are swept, perhaps by another process: they are written anew. */
+static bool is_late(const struct store_flush *f)
+{
+	const struct store *s = f->t->st;
+	return f->nadded && !s->outbox && !clock_within(s->c.clock, &f->started, s->c.orphan_grace_ns / 2);
+}
+
 static void start_again_if_late(struct store_flush *f)
 {
-	struct store *s = f->t->st;
-	if (f->nadded && !s->outbox && !clock_within(s->c.clock, &f->started, s->c.orphan_grace_ns / 2)) {
+	if (is_late(f)) {
 		f->nadded = 0;
 		f->written = false;
 	}
-	if (f->nadded == 0) f->started = clock_mark(s->c.clock);
+	if (f->nadded == 0) f->started = clock_mark(f->t->st->c.clock);
 }
 
 /* In the catalog, or in the outbox, which sees to it that it comes there. */
@@ -190,6 +195,10 @@ bool store_flush_run(struct store_flush *f, struct store_flush_result *out, stru
 	start_again_if_late(f);
 	if (!f->written && !write_segments(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
 	f->written = true;
+	if (is_late(f))
+		return err_set(e, ERR_UNAVAILABLE,
+			       "flush of tenant \"%.*s\": writing took so long that its segments may have been swept",
+			       STR_ARG(f->t->name));
 	struct catalog_entry n = {.created = f->started.wall,
 				  .added = f->added,
 				  .nadded = f->nadded,

@@ -340,14 +340,14 @@ static bool settle(struct outbox *o, struct outbox_entry *x, struct err *e)
 	return true;
 }
 
-static bool upload_entry(struct outbox *o, struct outbox_entry *x, struct err *e)
+/* Another process may take what is uploaded so far for orphans. */
+static bool is_late(const struct outbox *o, const struct outbox_entry *x)
 {
-	bool known = false;
-	if (x->uploaded && !clock_within(o->c.clock, &x->started, o->c.grace_ns / 2)) x->stale = true;
-	if (x->tried && !o->c.ops->known(o->c.ud, x->dir, &x->n, &known, e)) return false;
-	if (known) return settle(o, x, e);
-	if (x->stale) name_anew(o, x);
-	x->tried = true;
+	return x->uploaded && !clock_within(o->c.clock, &x->started, o->c.grace_ns / 2);
+}
+
+static bool upload_segments(struct outbox *o, struct outbox_entry *x, struct err *e)
+{
 	if (x->uploaded == 0) x->started = clock_mark(o->c.clock);
 	for (; x->uploaded < x->n.nadded; x->uploaded++) {
 		const struct catalog_segment *g = &x->n.added[x->uploaded];
@@ -355,7 +355,19 @@ static bool upload_entry(struct outbox *o, struct outbox_entry *x, struct err *e
 			    full_name(&x->arena, x->dir, g->name), g->size, e))
 			return false;
 	}
-	return o->c.ops->commit(o->c.ud, x->dir, &x->n, e) && settle(o, x, e);
+	return !is_late(o, x) ||
+	       err_set(e, ERR_UNAVAILABLE, "uploading took so long that what is there may have been swept already");
+}
+
+static bool upload_entry(struct outbox *o, struct outbox_entry *x, struct err *e)
+{
+	bool known = false;
+	x->stale |= is_late(o, x);
+	if (x->tried && !o->c.ops->known(o->c.ud, x->dir, &x->n, &known, e)) return false;
+	if (known) return settle(o, x, e);
+	if (x->stale) name_anew(o, x);
+	x->tried = true;
+	return upload_segments(o, x, e) && o->c.ops->commit(o->c.ud, x->dir, &x->n, e) && settle(o, x, e);
 }
 
 static void failed_once(struct outbox *o, const struct err *e)

@@ -11,6 +11,7 @@ struct gate {
 	_Atomic bool closed;        /* calls fail */
 	const char *_Atomic only;   /* closed for these names only; NULL: for all */
 	_Atomic bool answers_lost;  /* uploads are carried out before they fail */
+	struct clock_fake *slow;    /* the next segment takes 40 minutes of it; or NULL */
 	struct object_store *under; /* the files behind it */
 };
 
@@ -38,6 +39,10 @@ static struct object_upload *gated_begin(struct object_store *base, struct str n
 {
 	struct gated *s = (struct gated *)base;
 	if (!s->g->answers_lost && !passes(base, name, e)) return NULL;
+	if (s->g->slow && str_find(name, STR("/segments/")) > 0) {
+		clock_fake_step(s->g->slow, 40 * UNITS_MIN);
+		s->g->slow = NULL;
+	}
 	struct object_upload *u = mem_zalloc(sizeof *u);
 	*u = (struct object_upload){s, s->under->ops->begin(s->under, name, e), mem_str(name)};
 	assert_non_null(u->under);
@@ -386,6 +391,22 @@ static void so_do_those_of_a_machine_that_slept(void **state)
 	check_late(true);
 }
 
+/* Nor is it soon enough that an upload began in time. */
+static void slow_segments_get_new_names(void **state)
+{
+	struct far w;
+	struct err e = ERR_INIT;
+	struct store_totals sum;
+	(void)state;
+	far_init(&w);
+	w.g.slow = &w.p.clock;
+	push_and_flush(&w);
+	if (!store_upload(w.p.st, &e)) MUST(store_upload(w.p.st, must)); /* it may have failed before the question */
+	store_totals(w.p.st, &sum);
+	check_uploaded(&w, 2 * (unsigned)sum.segments);
+	far_fini(&w);
+}
+
 static void a_lost_answer_names_nothing_twice(void **state)
 {
 	struct far w;
@@ -495,6 +516,7 @@ int main(void)
 		cmocka_unit_test(too_much_waits_and_flushes_wait),
 		cmocka_unit_test(late_segments_get_new_names),
 		cmocka_unit_test(so_do_those_of_a_machine_that_slept),
+		cmocka_unit_test(slow_segments_get_new_names),
 		cmocka_unit_test(a_lost_answer_names_nothing_twice),
 		cmocka_unit_test(a_failing_disk_makes_no_second_entry),
 		cmocka_unit_test(a_damaged_entry_is_left_for_whoever_can_read_it),
