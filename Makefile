@@ -39,7 +39,7 @@ obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 ARCHIVES := $(ROOMS:%=$(O)/%.a)
 LINK = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
-.PHONY: all demo test test-services unit model crash integration conformance asan tsan fuzz fuzz-replay bench lint format install \
+.PHONY: all demo test test-services unit model crash load integration conformance asan tsan fuzz fuzz-replay bench lint format install \
 	uninstall deps deps-services help arrows clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -130,6 +130,9 @@ crash: all helpers ## kill -9 at KILLS random moments, from SEED on; every call 
 	$(Q)LARCH_FAULTS=all $(O)/tests/unit/server/test_faults 2>$(O)/faults.log
 	$(Q)for t in test_kills test_kills_with_a_bucket; do echo "== $$t"; CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) \
 		python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py $$t || exit 1; done
+LOAD_SECONDS ?= 60
+load: all helpers ## 250 connections for LOAD_SECONDS, one tenant misbehaving: latencies of the others, memory, what is lost
+	$(Q)LOAD_SECONDS=$(LOAD_SECONDS) python3 tests/integration/harness.py --build $(O) --run tests/integration/test_load.py test_one_tenant_misbehaves
 fuzz-replay: unit-programs ## replay every fuzz corpus
 	$(Q)tests/run --title fuzz --fuzz $(O) $(if $(T),--only $(T))
 integration: all helpers shippers ## tests with real processes; T=name runs one

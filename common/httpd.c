@@ -31,11 +31,24 @@ static bool reserve(struct httpd_req *r, size_t n)
 	return true;
 }
 
+static bool reserve_body(struct httpd_req *r, size_t n)
+{
+	if (!r->share) return reserve(r, n);
+	if (!budget_share_take(r->share, n)) return false;
+	r->body_reserved += n;
+	return true;
+}
+
 static void release_body(struct httpd_req *r)
 {
 	buf_free(&r->body);
 	if (r->h->conf.budget && r->reserved) budget_give(r->h->conf.budget, r->reserved);
 	r->reserved = 0;
+	if (!r->share) return;
+	budget_share_give(r->share, r->body_reserved);
+	r->h->conf.unshare(r->h->conf.ctx, r->share);
+	r->share = NULL;
+	r->body_reserved = 0;
 }
 
 /* ---- answers ---- */
@@ -307,7 +320,7 @@ static void check_length(struct httpd_req *r, uint64_t length)
 {
 	if (length > body_limit(r))
 		refuse_too_large(r, length);
-	else if (!reserve(r, (size_t)length))
+	else if (!reserve_body(r, (size_t)length))
 		refuse_no_memory(r, length);
 	else
 		buf_reserve(&r->body, (size_t)length);
@@ -329,7 +342,10 @@ static bool pass_guard(struct httpd_req *r)
 {
 	struct err e = ERR_INIT;
 
-	if (!r->h->conf.guard || r->h->conf.guard(r->h->conf.ctx, r, &e)) return true;
+	if (!r->h->conf.guard || r->h->conf.guard(r->h->conf.ctx, r, &e)) {
+		if (r->h->conf.share) r->share = r->h->conf.share(r->h->conf.ctx, r);
+		return true;
+	}
 	if (e.code == ERR_UNAUTH) httpd_header_add(r, "WWW-Authenticate", "Basic realm=\"larch\"");
 	refuse(r, err_info(e.code)->http_status, "%s", e.msg);
 	return false;
@@ -370,7 +386,7 @@ static bool take_body(struct httpd_req *r, const char *p, size_t n)
 	if (n > r->body.cap - r->body.n) {
 		cap = r->body.cap ? r->body.cap : FIRST_CHUNK;
 		while (cap - r->body.n < n) cap *= 2;
-		if (!reserve(r, cap - r->body.cap)) {
+		if (!reserve_body(r, cap - r->body.cap)) {
 			refuse_no_memory(r, r->body.n + n);
 			return true;
 		}

@@ -72,6 +72,10 @@ struct httpd_config {
 	/* May a request go on whose headers are complete and whose route is known? On the library's thread, must not wait.
 	 * False: refused with the error's status and text. NULL: everything may. */
 	bool (*guard)(void *ctx, struct httpd_req *r, struct err *e);
+	/* Whose share of `budget` the request's body takes, asked once the guard let it pass; given back after the answer.
+	 * NULL: the budget is everybody's. */
+	struct budget_share *(*share)(void *ctx, struct httpd_req *r);
+	void (*unshare)(void *ctx, struct budget_share *s);
 	/* Takes over requests of queued routes, for httpd_run() on a thread of its own; on a worker, must not wait. */
 	httpd_handler *admit;
 	/* Before each answer leaves, on any thread; for metrics and access log; may be NULL. Without a route its

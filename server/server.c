@@ -8,6 +8,7 @@
 #include "server/http/api_push.h"
 #include "server/http/api_status.h"
 #include "server/http/queries.h"
+#include "server/http/shares.h"
 #include "server/http/tails.h"
 #include "server/ingest/ingest.h"
 #include "server/metrics.h"
@@ -34,6 +35,7 @@ struct server {
 	struct exec_engine *engine;
 	struct distributor *distributor;
 	struct queries *queries;
+	struct shares *shares;
 	struct tails *tails;
 	struct httpd *httpd;
 	struct httpd_route *routes;
@@ -235,7 +237,7 @@ static bool start_http(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
 	size_t n;
-	s->push = (struct api_push){s->distributor, &s->bodies, c->distributor.max_decompressed_size, c->distributor.otlp_index_labels};
+	s->push = (struct api_push){s->distributor, c->distributor.max_decompressed_size, c->distributor.otlp_index_labels};
 	s->status.metrics = c->server.register_instrumentation ? s->metrics : NULL;
 	config_print(c, &s->status.config);
 	struct str marker = c->ingester.shutdown_marker_path;
@@ -245,7 +247,7 @@ static bool start_http(struct server *s, struct err *e)
 		.store = s->store, .maintain = s->maintain, .ingest = s->ingest, .engine = s->engine, .clock = &clock_real, .auth_enabled = c->auth_enabled,
 		.multi_tenant = c->querier.multi_tenant_queries_enabled, .logql_extensions = c->larch.logql_extensions, .overrides = s->overrides,
 		.delete_cancel_period = c->compactor.delete_request_cancel_period, .delete_max_interval = c->compactor.delete_max_interval,
-		.queries = s->queries, .tails = s->tails, .max_exports = (size_t)c->larch.max_exports, .auth = s->auth, .metrics = s->metrics,
+		.queries = s->queries, .shares = s->shares, .tails = s->tails, .max_exports = (size_t)c->larch.max_exports, .auth = s->auth, .metrics = s->metrics,
 		.push = &s->push, .status = &s->status,
 	};
 	s->routes = api_routes(&n);
@@ -264,7 +266,7 @@ static bool start_http(struct server *s, struct err *e)
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
 		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = seconds(c->server.idle_timeout ? c->server.idle_timeout : c->server.read_timeout),
 		.read_timeout_s = seconds(c->server.read_timeout), .write_timeout_s = seconds(c->server.write_timeout), .budget = &s->bodies,
-		.guard = api_guard, .admit = api_admit, .done = answered}, e);
+		.guard = api_guard, .share = api_share, .unshare = api_unshare, .admit = api_admit, .done = answered}, e);
 	arena_free(&names);
 	return s->httpd != NULL;
 }
@@ -280,6 +282,7 @@ static bool start_access(struct server *s, struct err *e)
 	if (*s->auth_file && !(s->auth = auth_new(s->auth_file, &fs_real, e))) return false;
 	if (s->auth && !c->server.tls.cert_file.n)
 		log_warn("secrets of users travel in clear: set server.http_tls_config, or keep them on this machine");
+	s->shares = shares_new(&s->bodies, c->auth_enabled);
 	s->queries = queries_new(&(struct queries_config){
 		.threads = (unsigned)c->querier.max_concurrent, .max_waiting = (size_t)c->frontend.max_outstanding, .clock = &clock_real, .metrics = s->metrics}, e);
 	s->tails = tails_new(&(struct tails_config){.memory = exec_budget(s->engine), .metrics = s->metrics, .max_duration_ns = c->querier.tail_max_duration}, e);
@@ -344,6 +347,7 @@ void server_stop(struct server *s)
 	tails_stop(s->tails);
 	if (s->httpd) httpd_stop(s->httpd, s->config->server.graceful_shutdown_timeout);
 	queries_free(s->queries);
+	shares_free(s->shares);
 	tails_free(s->tails);
 	maintain_stop(s->maintain);
 	bool flush = s->config->ingester.wal.flush_on_shutdown || api_shutdown_marked(&fs_real, s->marker_dir);

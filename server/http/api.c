@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "server/http/queries.h"
+#include "server/http/shares.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -115,20 +116,38 @@ bool api_tenant(const struct api *a, struct httpd_req *r, struct str *tenant)
 	return ok;
 }
 
-void api_admit(struct httpd_req *r, void *ctx)
+/* The tenants of a request by which it is counted, in one form; "": the handler will refuse it. */
+static void put_tenants(const struct api *a, const struct httpd_req *r, struct buf *name)
 {
-	const struct api *a = ctx;
 	struct arena ar;
-	struct buf name = {0};
-	struct err refused = ERR_INIT; /* by the handler, in its turn */
+	struct err refused = ERR_INIT;
 	struct str *v;
 	size_t n;
 	arena_init(&ar, 0);
 	if (api_tenants_parse(a, org_of(a, r), &ar, &v, &n, &refused))
-		for (size_t i = 0; i < n; i++) buf_printf(&name, "%s%.*s", i ? "|" : "", STR_ARG(v[i]));
-	queries_add(a->queries, r, name.n ? buf_view(&name) : STR(""));
-	buf_free(&name);
+		for (size_t i = 0; i < n; i++) buf_printf(name, "%s%.*s", i ? "|" : "", STR_ARG(v[i]));
 	arena_free(&ar);
+}
+
+struct budget_share *api_share(void *ctx, struct httpd_req *r)
+{
+	const struct api *a = ctx;
+	struct buf name = {0};
+	put_tenants(a, r, &name);
+	struct budget_share *s = shares_get(a->shares, buf_view(&name));
+	buf_free(&name);
+	return s;
+}
+
+void api_unshare(void *ctx, struct budget_share *s) { shares_put(((const struct api *)ctx)->shares, s); }
+
+void api_admit(struct httpd_req *r, void *ctx)
+{
+	const struct api *a = ctx;
+	struct buf name = {0};
+	put_tenants(a, r, &name);
+	queries_add(a->queries, r, buf_view(&name));
+	buf_free(&name);
 }
 
 /* ---- parameters ---- */

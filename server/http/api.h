@@ -21,6 +21,7 @@ struct maintain;
 struct store;
 struct metrics;
 struct queries;
+struct shares;
 struct tails;
 struct api_push;   /* what the push side needs beyond the rest: its own business */
 struct api_status; /* the same for the status endpoints */
@@ -36,6 +37,7 @@ struct api {
 	bool logql_extensions; /* larch.logql_extensions */
 	struct auth *auth; /* NULL: everybody may do everything */
 	struct queries *queries; /* NULL in tests: nothing waits */
+	struct shares *shares;   /* of the memory for request bodies, by tenant */
 	struct tails *tails;
 	size_t max_exports; /* of a tenant: larch.max_exports */
 	struct metrics *metrics;
@@ -94,6 +96,9 @@ struct httpd_route *api_routes(size_t *n);
 
 /* An httpd_config.guard: the users of larch.auth_file. */
 bool api_guard(void *ctx, struct httpd_req *r, struct err *e);
+/* Whose share of the memory a body takes; httpd_config.share and unshare. */
+struct budget_share *api_share(void *ctx, struct httpd_req *r);
+void api_unshare(void *ctx, struct budget_share *s);
 /* Puts a request that reads entries into its tenant's queue; an httpd_config.admit. */
 void api_admit(struct httpd_req *r, void *ctx);
 

@@ -2,6 +2,7 @@
 #include "server/http/api_push.h"
 
 #include "common/log.h"
+#include "server/http/shares.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ struct job {
 	struct httpd_req *req;
 	const struct api *api;
 	const struct push_protocol *protocol;
-	struct budget *budget;
+	struct budget_share *share; /* held */
 	size_t reserved;
 	struct arena arena;
 	struct buf plain, expanded; /* after Content-Encoding, after snappy */
@@ -20,13 +21,14 @@ struct job {
 	struct distributor_result result;
 };
 
-static struct job *job_new(struct httpd_req *r, const struct api *api, const struct push_protocol *p)
+static struct job *job_new(struct httpd_req *r, const struct api *api, struct str tenant, const struct push_protocol *p)
 {
 	struct job *j = mem_zalloc(sizeof *j);
 	j->req = r;
 	j->api = api;
 	j->protocol = p;
-	j->budget = api->push->bodies;
+	j->share = shares_get(api->shares, tenant);
+	j->limits = overrides_get(api->overrides, tenant);
 	arena_init(&j->arena, 0);
 	return j;
 }
@@ -36,7 +38,8 @@ static void job_free(struct job *j)
 	buf_free(&j->plain);
 	buf_free(&j->expanded);
 	arena_free(&j->arena);
-	budget_give(j->budget, j->reserved);
+	budget_share_give(j->share, j->reserved);
+	shares_put(j->api->shares, j->share);
 	overrides_put(j->limits);
 	free(j);
 }
@@ -59,19 +62,20 @@ static void fail(struct job *j, const struct err *e) { answer(j, err_info(e->cod
 
 static bool reserve(struct job *j, size_t n, struct err *e)
 {
-	if (budget_take(j->budget, n)) {
+	struct budget *all = j->share->of;
+	if (budget_share_take(j->share, n)) {
 		j->reserved += n;
 		return true;
 	}
 	return err_set(e, ERR_UNAVAILABLE,
 		       "the push needs %zu bytes and %zu of the %zu for request bodies are in use; send smaller "
 		       "pushes, retry later, or raise larch.memory_limit",
-		       n, budget_used(j->budget), j->budget->limit);
+		       n, budget_used(all), all->limit);
 }
 
 static void give_back(struct job *j, size_t n)
 {
-	budget_give(j->budget, n);
+	budget_share_give(j->share, n);
 	j->reserved -= n;
 }
 
@@ -88,7 +92,7 @@ static const struct push_coding *find_coding(const struct push_protocol *p, stru
  * needed given back. */
 static size_t expanded_max(const struct job *j, const struct push_coding *c, size_t n)
 {
-	size_t used = budget_used(j->budget), max = j->budget->limit > used ? (j->budget->limit - used) / 2 : 0;
+	size_t max = budget_share_room(j->share) / 2;
 	size_t bound = c->ratio && n < (SIZE_MAX - 1024) / c->ratio ? n * c->ratio + 1024 : SIZE_MAX;
 	if (max > j->api->push->max_expanded_bytes) max = j->api->push->max_expanded_bytes;
 	return max < bound ? max : bound;
@@ -158,16 +162,25 @@ static bool decode_body(struct job *j, struct str body, struct err *e)
 	if (!decode || !undo_encoding(j, &body, e) || (snappy && !undo_snappy(j, &body, e))) return false;
 	if (decode_into(j, decode, body, body.n * 2 + 65536, e)) return true;
 	if (e->code != ERR_TOO_LARGE) return false;
-	size_t used = budget_used(j->budget), left = j->budget->limit > used ? j->budget->limit - used : 0;
-	bool alone = used <= j->reserved + httpd_body(j->req).n; /* whose bytes the HTTP server has reserved */
+	size_t left = budget_share_room(j->share);
+	bool alone = budget_used(j->share->of) <=
+		     j->reserved + httpd_body(j->req).n; /* whose bytes the HTTP server has reserved */
 	*e = ERR_INIT;
 	if (decode_into(j, decode, body, left, e)) return true;
 	if (e->code != ERR_TOO_LARGE || alone) return false;
 	/* It may fit when the others are done: senders drop what gets 413. */
-	return err_set(e, ERR_UNAVAILABLE,
-		       "the push's entries need more than the %zu bytes that are free for request bodies now; send smaller "
-		       "pushes, retry later, or raise larch.memory_limit",
-		       left);
+	return err_set(
+		e, ERR_UNAVAILABLE,
+		"the push's entries need more than the %zu bytes that are free for request bodies now; send smaller "
+		"pushes, retry later, or raise larch.memory_limit",
+		left);
+}
+
+/* What was reserved to be safe and is not needed while the push waits to be durable. */
+static void settle(struct job *j)
+{
+	size_t held = j->plain.cap + j->expanded.cap + 2 * j->arena.used; /* blocks of an arena double */
+	if (j->reserved > held) give_back(j, j->reserved - held);
 }
 
 /* ---- the whole ---- */
@@ -188,13 +201,13 @@ void push_handle(struct httpd_req *r, const struct api *api, const struct push_p
 	struct err e = ERR_INIT;
 	struct str tenant;
 	if (!api_tenant(api, r, &tenant)) return;
-	struct job *j = job_new(r, api, p);
-	j->limits = overrides_get(api->overrides, tenant);
+	struct job *j = job_new(r, api, tenant, p);
 	if (!ingest_ready(api->ingest, &e) || !decode_body(j, httpd_body(r), &e)) {
 		fail(j, &e);
 		return;
 	}
 	distributor_check(api->push->distributor, j->limits, &j->arena, tenant, &j->push, &j->result);
+	settle(j);
 	if (j->result.push.n == 0)
 		answer(j, j->result.status ? j->result.status : 204, j->result.text);
 	else

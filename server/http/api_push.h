@@ -4,7 +4,7 @@
  *
  * A handler expands and decodes the body on a worker, has it checked, submits it, and returns; the answer is
  * given on the ingest thread once the entries are durable and visible. What a push needs in memory beyond its
- * body is reserved in `bodies` before it is allocated; else 503. */
+ * body is reserved in its tenant's share of the memory for bodies before it is allocated; else 503. */
 #ifndef LARCH_SERVER_HTTP_API_PUSH_H
 #define LARCH_SERVER_HTTP_API_PUSH_H
 
@@ -14,7 +14,6 @@
 
 struct api_push {
 	struct distributor *distributor;
-	struct budget *bodies;
 	uint64_t max_expanded_bytes; /* after Content-Encoding and snappy */
 	struct conf_strs otlp_index; /* resource attributes that become labels */
 };
