@@ -184,10 +184,37 @@ bool store_refresh(struct store *s, struct err *e)
 	return ok;
 }
 
+static bool note_one(void *ud, const struct object_info *o)
+{
+	(void)o;
+	*(bool *)ud = true;
+	return false;
+}
+
+/* Has anybody made an entry for a tenant of that name? */
+static bool is_there(struct store *s, struct str name, bool *yes, struct err *e)
+{
+	struct buf prefix = {0};
+	*yes = false;
+	store_escape(name, &prefix);
+	buf_c(&prefix, "/catalog/");
+	bool ok = object_list(s->objects, buf_view(&prefix), note_one, yes, e);
+	buf_free(&prefix);
+	return ok;
+}
+
+/* A name that is only asked for makes no tenant: it would be looked for for ever. */
 bool store_tenant_now(struct store *s, struct str name, struct tenant **t, struct err *e)
 {
-	*t = store_tenant(s, name, s->c.shared);
-	return !s->c.shared || (store_check(s, e) && tenant_poll(*t, e));
+	bool others;
+	*t = store_tenant(s, name, false);
+	if (!s->c.shared) return true;
+	if (!store_check(s, e)) return false;
+	if (!*t) {
+		if (!is_there(s, name, &others, e)) return false;
+		if (others) *t = store_tenant(s, name, true);
+	}
+	return !*t || tenant_poll(*t, e);
 }
 
 static int64_t refresh(void *ud, struct task *task)

@@ -25,9 +25,9 @@ static void escape_but(struct str name, const char *plain, struct buf *out)
 	}
 }
 
-/* A directory name: bytes other than [A-Za-z0-9_-] as %XX, so that no name escapes or clashes. Where that is longer
- * than a file's name may be, what else a tenant's name may have stands as it is, but for a dot in front. */
-static void escape(struct str name, struct buf *out)
+/* Bytes other than [A-Za-z0-9_-] as %XX, so that no name escapes or clashes. Where that is longer than a file's name
+ * may be, what else a tenant's name may have stands as it is, but for a dot in front. */
+void store_escape(struct str name, struct buf *out)
 {
 	escape_but(name, "_-", out);
 	if (out->n <= NAME_MAX) return;
@@ -35,7 +35,7 @@ static void escape(struct str name, struct buf *out)
 	escape_but(name, "_-!.*'()", out);
 }
 
-/* What escape() makes of a name, and nothing else. */
+/* What store_escape() makes of a name, and nothing else. */
 bool store_unescape(struct str dir, struct buf *out)
 {
 	struct buf again = {0};
@@ -49,7 +49,7 @@ bool store_unescape(struct str dir, struct buf *out)
 		if (hi >= 0 && lo >= 0) i += 2;
 		buf_ch(out, hi >= 0 && lo >= 0 ? (char)(hi << 4 | lo) : dir.p[i]);
 	}
-	escape(str_from(buf_view(out), at), &again);
+	store_escape(str_from(buf_view(out), at), &again);
 	bool ok = out->n > at && str_eq(buf_view(&again), dir);
 	buf_free(&again);
 	return ok;
@@ -59,7 +59,7 @@ static struct tenant *tenant_new(struct store *s, struct str name)
 {
 	struct tenant *t = mem_zalloc(sizeof *t);
 	struct buf dir = {0}, catalog = {0};
-	escape(name, &dir);
+	store_escape(name, &dir);
 	buf_ch(&dir, '/');
 	buf_printf(&catalog, "%.*scatalog/", STR_ARG(buf_view(&dir)));
 	t->st = s;

@@ -66,6 +66,8 @@ void tenant_apply_pending(struct tenant *t, const struct catalog_entry *n, struc
 void store_load_outbox(struct store *s);
 extern const struct outbox_ops pending_ops; /* of a store */
 void store_warning(struct store *s, char out[256]);
+/* The name of the directory of a tenant of that name. */
+void store_escape(struct str name, struct buf *out);
 /* The tenant's name from that of its directory. False: it is no tenant's. */
 bool store_unescape(struct str dir, struct buf *out);
 

@@ -172,6 +172,32 @@ static void one_tenant_does_not_hold_up_the_others(void **state)
 	pair_fini(&w);
 }
 
+static bool count_tenant(void *ud, struct str tenant)
+{
+	(void)tenant;
+	++*(unsigned *)ud;
+	return true;
+}
+
+static void who_is_only_asked_for_is_no_tenant(void **state)
+{
+	struct pair w;
+	struct tenant *t;
+	unsigned n = 0;
+	struct catalog_entry none = {.created = 1};
+	(void)state;
+	pair_init(&w);
+	MUST(tenant_append(store_tenant(w.a.st, STR("a b"), true), &none, NULL, NULL, NULL, must));
+	MUST(store_tenant_now(w.b.st, STR("nobody"), &t, must));
+	assert_null(t);
+	store_tenants(w.b.st, count_tenant, &n);
+	assert_int_equal(n, 0);
+	MUST(store_tenant_now(w.b.st, STR("a b"), &t, must));
+	assert_non_null(t);
+	assert_int_equal(t->catalog.next, 2);
+	pair_fini(&w);
+}
+
 /* ---- sweeping ---- */
 
 static void put_object(struct store *s, const char *name)
@@ -253,6 +279,7 @@ int main(void)
 		cmocka_unit_test(two_processes_see_what_the_other_flushed),
 		cmocka_unit_test(refresh_happens_by_itself),
 		cmocka_unit_test(one_tenant_does_not_hold_up_the_others),
+		cmocka_unit_test(who_is_only_asked_for_is_no_tenant),
 		cmocka_unit_test(what_nobody_names_is_swept_when_it_is_old),
 		cmocka_unit_test(segments_without_a_catalog_are_left_alone),
 	};
