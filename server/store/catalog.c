@@ -81,16 +81,17 @@ static void object_name(const struct catalog *c, const char *kind, uint64_t numb
 }
 
 /* Keeps a copy of what was read or made. */
-static void mirror(struct catalog *c, struct str name, struct str bytes)
+static bool mirror(struct catalog *c, struct str name, struct str bytes)
 {
 	struct buf have = {0};
 	struct err e = ERR_INIT;
-	if (!c->c.mirror) return;
-	bool same = object_read(c->c.mirror, name, bytes.n, &have, &e) && str_eq(buf_view(&have), bytes);
+	if (!c->c.mirror) return false;
+	bool ok = object_read(c->c.mirror, name, bytes.n, &have, &e) && str_eq(buf_view(&have), bytes);
 	e = ERR_INIT;
-	if (!same && !object_put(c->c.mirror, name, bytes, false, &e))
-		log_warn("cannot keep a local copy of a catalog entry", kv_err(&e));
+	ok = ok || object_put(c->c.mirror, name, bytes, false, &e);
+	if (!ok) log_warn("cannot keep a local copy of a catalog entry", kv_err(&e));
 	buf_free(&have);
+	return ok;
 }
 
 /* ---- one entry ---- */
@@ -261,13 +262,12 @@ static void mirror_checkpoint(struct catalog *c, struct str bytes)
 	struct buf name = {0};
 	struct err e = ERR_INIT;
 	struct listing l = {.before = INT64_MAX};
-	if (!c->c.mirror) return;
 	object_name(c, CHECKPOINT, c->checkpoint, &name);
-	mirror(c, buf_view(&name), bytes);
-	if (!object_list(c->c.mirror, str_c(c->dir), add_listed, &l, &e) ||
-	    (remove_before(c, c->c.mirror, "", &l.entries, c->checkpoint + 1, UINT32_MAX, &e),
-	     remove_before(c, c->c.mirror, CHECKPOINT, &l.checkpoints, c->checkpoint, UINT32_MAX, &e), e.code))
-		log_warn("cannot remove old local copies of catalog entries", kv_err(&e));
+	if (mirror(c, buf_view(&name), bytes) && object_list(c->c.mirror, str_c(c->dir), add_listed, &l, &e)) {
+		remove_before(c, c->c.mirror, "", &l.entries, c->checkpoint + 1, UINT32_MAX, &e);
+		remove_before(c, c->c.mirror, CHECKPOINT, &l.checkpoints, c->checkpoint, UINT32_MAX, &e);
+	}
+	if (e.code) log_warn("cannot remove old local copies of catalog entries", kv_err(&e));
 	listing_free(&l);
 	buf_free(&name);
 }
@@ -350,33 +350,37 @@ bool catalog_read(struct catalog *c, catalog_apply_fn *apply, void *ud, struct e
 }
 
 /* As far as it goes without a gap: a copy may have failed. */
-bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
+static bool read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
 {
 	struct listing l = {.before = INT64_MAX};
 	struct buf name = {0}, bytes = {0};
-	struct object_store *remote = c->c.objects, *local = c->c.mirror;
-	pthread_mutex_lock(&c->io);
-	if (c->next != 1) {
-		pthread_mutex_unlock(&c->io);
-		return true;
-	}
-	c->c.objects = local;
-	c->c.mirror = NULL;
-	bool ok = object_list(local, str_c(c->dir), add_listed, &l, e) &&
-		  start_from_checkpoint(c, &l.checkpoints, apply, ud, e);
+	const struct numbers *chk = &l.checkpoints;
+	bool ok = object_list(c->c.objects, str_c(c->dir), add_listed, &l, e);
+	if (ok && chk->n && chk->v[chk->n - 1] >= c->next) ok = start_from_checkpoint(c, chk, apply, ud, e);
 	for (bool more = ok; more; c->next += more) {
 		struct err end = ERR_INIT;
 		object_name(c, "", c->next, &name);
 		buf_clear(&bytes);
-		more = object_read(local, buf_view(&name), CATALOG_ENTRY_MAX, &bytes, &end) &&
+		more = object_read(c->c.objects, buf_view(&name), CATALOG_ENTRY_MAX, &bytes, &end) &&
 		       apply_bytes(c, c->next, buf_view(&bytes), apply, ud, &end);
 	}
-	c->c.objects = remote;
-	c->c.mirror = local;
-	pthread_mutex_unlock(&c->io);
 	listing_free(&l);
 	buf_free(&name);
 	buf_free(&bytes);
+	return ok;
+}
+
+bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e)
+{
+	pthread_mutex_lock(&c->io);
+	struct object_store *remote = c->c.objects, *local = c->c.mirror;
+	c->c.objects = local;
+	c->c.mirror = NULL;
+	bool ok = read_mirror(c, apply, ud, e);
+	c->c.objects = remote;
+	c->c.mirror = local;
+	c->listed = (struct clock_mark){0};
+	pthread_mutex_unlock(&c->io);
 	return ok;
 }
 

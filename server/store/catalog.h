@@ -53,7 +53,7 @@ void catalog_init(struct catalog *c, const struct catalog_config *config, struct
 void catalog_fini(struct catalog *c);
 /* Reads what is new since the last call. */
 bool catalog_read(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);
-/* The state as the mirror has it, unless something was read before. */
+/* From where reading has come to, what the mirror has. */
 bool catalog_read_mirror(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);
 /* As catalog_read(), for every few seconds: mostly it asks only whether the next number is there. */
 bool catalog_poll(struct catalog *c, catalog_apply_fn *apply, void *ud, struct err *e);

@@ -2,8 +2,8 @@
 /* object: the small interface to where segments and catalogs are kept: whole immutable objects by name.
  *
  * Names are relative paths of [A-Za-z0-9._%!*'()-] parts. An object appears whole and durably or not at all.
- * commit with if_absent is put-if-absent (S3: If-None-Match), on which the catalog's safety rests. Errors name the
- * object. Thread-safe.
+ * commit with if_absent is put-if-absent (S3: If-None-Match), on which the catalog's safety rests; ERR_EXISTS is said
+ * of what is durable only. Errors name the object. Thread-safe.
  * object_fs keeps them as files under a directory: temp file, fdatasync, link or rename, directory sync. */
 #ifndef LARCH_SERVER_STORE_OBJECT_H
 #define LARCH_SERVER_STORE_OBJECT_H

@@ -111,17 +111,19 @@ static bool sync_parent(struct object_upload *u, struct err *e)
 	return ok;
 }
 
-/* What is there already is relied upon from now on, and whoever put it may have failed to sync its name. */
+/* What is there already is relied upon from now on, and whoever put it may have failed to sync its name; what cannot be
+ * made durable goes again, before somebody relies on it. */
 static bool fs_commit(struct object_upload *u, bool if_absent, struct err *e)
 {
 	struct fs *fs = u->s->fs;
-	struct err why = ERR_INIT;
+	struct err why = ERR_INIT, ignored = ERR_INIT;
 	bool ok = fs_sync(fs, u->fd, e) && make_parent(u->s, u->name, e);
 	if (ok && if_absent)
 		ok = fs->link(fs, u->tmp, u->name) == 0 || err_errno(e, "%s", u->name);
 	else if (ok)
 		ok = fs_rename(fs, u->tmp, u->name, e);
 	if ((ok || e->code == ERR_EXISTS) && !sync_parent(u, &why)) {
+		if (ok && if_absent) fs_unlink(fs, u->name, &ignored);
 		*e = why;
 		ok = false;
 	}

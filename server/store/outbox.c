@@ -363,6 +363,7 @@ static bool upload_entry(struct outbox *o, struct outbox_entry *x, struct err *e
 {
 	bool known = false;
 	x->stale |= is_late(o, x);
+	if (!o->c.ops->ready(o->c.ud, e)) return false;
 	if (x->tried && !o->c.ops->known(o->c.ud, x->dir, &x->n, &known, e)) return false;
 	if (known) return settle(o, x, e);
 	if (x->stale) name_anew(o, x);

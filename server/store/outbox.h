@@ -19,6 +19,8 @@ struct outbox;
 
 /* What the outbox asks of the tenants it serves. dir: a tenant's, "<tenant>/". From the uploading thread. */
 struct outbox_ops {
+	/* May the remote store be used? Asked before it is. */
+	bool (*ready)(void *ud, struct err *e);
 	/* Makes the entry in the tenant's catalog. */
 	bool (*commit)(void *ud, struct str dir, struct catalog_entry *n, struct err *e);
 	/* Does the tenant's catalog, as of now, know all segments of the entry (*yes)? Asked when an attempt was made

@@ -220,6 +220,8 @@ static void load_pending(void *ud, struct str dir, const struct catalog_entry *n
 
 void store_load_outbox(struct store *s) { outbox_each(s->outbox, load_pending, s); }
 
+static bool pending_ready(void *ud, struct err *e) { return store_check(ud, e); }
+
 static bool pending_commit(void *ud, struct str dir, struct catalog_entry *n, struct err *e)
 {
 	struct tenant *t = tenant_of(ud, dir);
@@ -231,7 +233,7 @@ static bool pending_known(void *ud, struct str dir, const struct catalog_entry *
 {
 	struct tenant *t = tenant_of(ud, dir);
 	if (!t) return err_set(e, ERR_CORRUPT, "outbox directory %.*s is no tenant's", STR_ARG(dir));
-	if (!store_check(t->st, e) || !tenant_read(t, e)) return false;
+	if (!tenant_read(t, e)) return false;
 	*yes = true;
 	for (size_t i = 0; i < n->nadded; i++) *yes = *yes && catalog_knows(&t->catalog, n->added[i].name);
 	return true;
@@ -249,4 +251,4 @@ static void pending_settled(void *ud, struct str dir, const struct str *names, s
 	pthread_mutex_unlock(&t->mu);
 }
 
-const struct outbox_ops pending_ops = {pending_commit, pending_known, pending_settled};
+const struct outbox_ops pending_ops = {pending_ready, pending_commit, pending_known, pending_settled};

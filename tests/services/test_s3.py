@@ -149,3 +149,32 @@ def test_an_outage_costs_no_lines(env):
         return sorted(other.lines('{app="a"}')) == sorted(want)
     other = env.server(config=config(ceph), name="other")
     env.wait_for(all_there, "everything to be in the bucket")
+
+
+def test_kills_and_a_start_in_an_outage(env):
+    """The log and the outbox survive kill -9 while the bucket is out of reach; a server that has seen it starts without."""
+    ceph = Ceph(env)
+    ceph.make_bucket(BUCKET)
+    server = env.server(config=config(ceph))
+    server.push({"app": "a"}, numbered(100, "before"))
+    flush(server)
+    ceph.gateway.kill()
+    want = numbered(100, "before")
+    for i in range(3):
+        server.push({"app": "a"}, numbered(100, f"flushed {i}"))
+        assert server.post("/flush").status != 204  # it waits for the upload
+        server.push({"app": "a"}, numbered(100, f"logged {i}"))
+        want += numbered(100, f"flushed {i}") + numbered(100, f"logged {i}")
+        server.kill()
+        server.restart()
+        got = server.lines('{app="a"}')
+        assert sorted(got) == sorted(want)  # what is in the bucket is in the cache
+    assert "out of reach" in str(server.get("/loki/api/v1/query_range", query='{app="a"}').json())
+    assert server.metric("larch_outbox_segments") > 0
+    env.wait_for(lambda: server.metric("larch_outbox_failing") == 1, "an attempt to upload")
+    ceph.gateway.restart()
+    env.wait_for(lambda: server.post("/flush").status == 204, "uploads")
+    assert server.metric("larch_outbox_segments") == 0
+    other = env.server(config=config(ceph), name="other")
+    assert sorted(other.lines('{app="a"}')) == sorted(want)
+    assert sorted(server.lines('{app="a"}')) == sorted(want)

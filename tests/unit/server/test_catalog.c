@@ -630,6 +630,61 @@ static void what_nobody_would_read_is_not_written(void **state)
 	log_fini(&l);
 }
 
+static void copy_object(struct object_store *from, struct object_store *to, const char *name)
+{
+	struct buf b = {0};
+	MUST(object_read(from, str_c(name), 1 << 20, &b, must));
+	MUST(object_put(to, str_c(name), buf_view(&b), false, must));
+	buf_free(&b);
+}
+
+/* Whatever was read or made is there without the objects, also behind what could be read of them. */
+static void the_mirror_knows_what_was_seen(void **state)
+{
+	struct log l, local, part;
+	struct catalog maker, reader, r;
+	(void)state;
+	log_init(&l);
+	log_init(&local);
+	log_init(&part);
+	l.config.mirror = local.o;
+	log_open(&l, &maker);
+	append_steps(&maker, 1, 4);
+	log_open(&l, &r);
+	MUST(catalog_read_mirror(&r, ignore, NULL, must));
+	check_same(&maker, &r);
+	catalog_fini(&r);
+
+	copy_object(l.o, part.o, "t/catalog/0000000000000001");
+	append_steps(&maker, 4, 31); /* with checkpoints, which let older copies go */
+	assert_false(object_read(local.o, STR("t/catalog/0000000000000004"), 1, &(struct buf){0}, &(struct err){0}));
+	part.config.mirror = local.o;
+	log_open(&part, &r);
+	MUST(catalog_read(&r, ignore, NULL, must));
+	assert_int_equal(r.next, 2);
+	MUST(catalog_read_mirror(&r, ignore, NULL, must));
+	check_same(&maker, &r);
+	catalog_fini(&r);
+
+	struct log other; /* what was only read, too */
+	log_init(&other);
+	l.config.mirror = other.o;
+	log_open(&l, &reader);
+	MUST(catalog_read(&reader, ignore, NULL, must));
+	append_steps(&maker, 31, 34);
+	MUST(catalog_read(&reader, ignore, NULL, must));
+	log_open(&l, &r);
+	MUST(catalog_read_mirror(&r, ignore, NULL, must));
+	check_same(&maker, &r);
+	catalog_fini(&r);
+	catalog_fini(&reader);
+	catalog_fini(&maker);
+	log_fini(&l);
+	log_fini(&local);
+	log_fini(&part);
+	log_fini(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +700,7 @@ int main(void)
 		cmocka_unit_test(who_was_away_starts_again),
 		cmocka_unit_test(a_removed_segment_does_not_come_back),
 		cmocka_unit_test(what_nobody_would_read_is_not_written),
+		cmocka_unit_test(the_mirror_knows_what_was_seen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

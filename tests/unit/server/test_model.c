@@ -583,6 +583,13 @@ static void check_world(struct world *w)
 	}
 }
 
+/* A process that started while the objects were out of reach warns until it has read them. */
+static void see_again(struct world *w)
+{
+	struct err e = ERR_INIT;
+	if (w->p.remote && !store_refresh(w->p.st, &e)) expected(w, &e);
+}
+
 static void one_step(struct world *w)
 {
 	uint64_t sum = 0, at;
@@ -594,6 +601,7 @@ static void one_step(struct world *w)
 	w->op = ops[k].name;
 	w->objects.paused = ops[k].asks;
 	bool fired = w->objects.fired;
+	if (ops[k].asks) see_again(w);
 	ops[k].run(w);
 	w->objects.paused = false;
 	if (w->objects.fired && !fired) faults++;
@@ -624,6 +632,7 @@ static uint64_t count_rows(struct world *w, const char *tenant)
 static void check_objects(struct world *w)
 {
 	uint64_t named = 0, there = 0;
+	MUST(store_upload(w->p.st, must));
 	for (int i = 0; i < 4; i++) {
 		clock_fake_step(&w->p.clock, 2 * UNITS_DAY);
 		op_maintain(w);
@@ -663,6 +672,7 @@ static void run_world(uint64_t seed, int steps)
 	w.p.fs = &w.power.base;
 	w.p.objects = fail_objects;
 	w.p.objects_ud = &w.objects;
+	w.p.remote = seed % 2; /* and an outbox before them */
 	object_faults_init(&w.objects, &w.p.clock.base);
 	w.keep_from = INT64_MIN;
 	w.overrides = make_overrides(&w);
