@@ -15,14 +15,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define QUEUE_BYTES ((size_t)4 << 20) /* of rows that wait for a client */
-#define FRAME_ROWS  100
-#define FRAME_BYTES ((size_t)256 << 10) /* of lines in a frame, unless one line is longer */
-#define DROPPED_MAX 1000                /* reported one by one; what is beyond is only counted */
-#define TURN        16                  /* batches of one tail before the next has its turn */
-#define TICK        UNITS_SEC
-#define FAREWELL    (3 * UNITS_SEC) /* at stop: for closes to be answered */
-#define STOPPING    "the server is stopping"
+#define QUEUE_BYTES   ((size_t)4 << 20) /* of rows that wait for a client */
+#define FRAME_ROWS    100
+#define FRAME_BYTES   ((size_t)256 << 10) /* of lines in a frame, unless one line is longer */
+#define DROPPED_MAX   1000                /* reported one by one; what is beyond is only counted … */
+#define DROPPED_BYTES ((size_t)1 << 20)   /* … and so it is when the labels of those take so much */
+#define TURN          16                  /* batches of one tail before the next has its turn */
+#define TICK          UNITS_SEC
+#define FAREWELL      (3 * UNITS_SEC) /* at stop: for closes to be answered */
+#define STOPPING      "the server is stopping"
 
 struct tail_row {
 	struct kept *k;
@@ -123,7 +124,7 @@ static bool by_time(const void *a, const void *b, void *ud)
 static void note_dropped(struct tail *t, int64_t ts, const struct labels *l)
 {
 	t->lost++;
-	if (t->n_dropped == DROPPED_MAX) return;
+	if (t->n_dropped == DROPPED_MAX || t->dropped_arena.used > DROPPED_BYTES) return;
 	t->dropped[t->n_dropped++] = (struct respond_dropped){ts, labels_copy(&t->dropped_arena, l)};
 }
 
