@@ -19,6 +19,7 @@
 #define GZIP_MIN      1024                  /* smaller answers are sent as they are */
 #define GZIP_LEVEL    1                     /* an answer is read once */
 #define TARGET_FREE   ((size_t)4 << 10)     /* a longer request target counts as body in flight */
+#define ANSWER_FREE   ((size_t)64 << 10)    /* a larger one counts as an answer on its way */
 #define TARGET_COPIES 3                     /* as sent, decoded, and cut into arguments */
 #define FLUSH_NS      (2 * NS_PER_S)        /* at stop: for the last answers to leave */
 
@@ -105,14 +106,10 @@ void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p)
 }
 
 /* Takes body's memory. */
-static void make_response(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+static void make_response(struct httpd_req *r, int status, const char *ctype, struct buf *body, bool packed)
 {
-	struct buf none = {0};
 	struct MHD_Response *p;
-	bool packed;
 
-	if (!body) body = &none;
-	packed = compress_body(r, body);
 	p = MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
 	if (!p) {
 		fprintf(stderr, "out of memory for an answer\n");
@@ -173,19 +170,58 @@ void httpd_hand_back(struct httpd_req *r)
 	pthread_mutex_unlock(&h->lock);
 }
 
-void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
-{
-	size_t n = body ? body->n : 0;
-
-	make_response(r, status, ctype, body);
-	r->leave_by = clock_mono(&clock_real) + r->h->conf.write_timeout_s * NS_PER_S + httpd_transfer_ns(r->h, n);
-	httpd_hand_back(r);
-}
-
 static const char *text_type(struct httpd_req *r)
 {
 	httpd_header_add(r, "X-Content-Type-Options", "nosniff");
 	return "text/plain; charset=utf-8";
+}
+
+/* What a peer reads slowly stays in memory as long. One answer alone may be as large as it is. */
+static bool reserve_answer(struct httpd_req *r, size_t n)
+{
+	struct budget *b = r->h->conf.answers;
+
+	if (!b || n <= ANSWER_FREE) return true;
+	if (!budget_take(b, n)) {
+		if (budget_used(b)) return false;
+		budget_force(b, n);
+	}
+	r->answer = n;
+	return true;
+}
+
+/* Instead of an answer that there is no room for. */
+static void put_no_room(const struct httpd_req *r, struct buf *body)
+{
+	const struct budget *b = r->h->conf.answers;
+	size_t n = body->n;
+
+	buf_free(body);
+	buf_printf(
+		body,
+		"no memory for an answer of %zu bytes now: those on their way may take %zu bytes together (a part of "
+		"larch.memory_limit); ask for less, try again later, or raise the limit",
+		n, b->limit);
+}
+
+void httpd_reply(struct httpd_req *r, int status, const char *ctype, struct buf *body)
+{
+	struct buf none = {0};
+	bool packed;
+	size_t n;
+
+	if (!body) body = &none;
+	packed = compress_body(r, body);
+	if (!reserve_answer(r, body->n)) {
+		put_no_room(r, body);
+		packed = false;
+		status = 503;
+		ctype = text_type(r);
+	}
+	n = body->n;
+	make_response(r, status, ctype, body, packed);
+	r->leave_by = clock_mono(&clock_real) + r->h->conf.write_timeout_s * NS_PER_S + httpd_transfer_ns(r->h, n);
+	httpd_hand_back(r);
 }
 
 void httpd_reply_text(struct httpd_req *r, int status, struct str text)
@@ -208,7 +244,7 @@ static void refuse(struct httpd_req *r, int status, const char *fmt, ...)
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
 	release_body(r);
-	make_response(r, status, b.n ? text_type(r) : NULL, &b);
+	make_response(r, status, b.n ? text_type(r) : NULL, &b, false);
 	report_done(r);
 }
 
@@ -497,6 +533,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	pthread_mutex_unlock(&h->lock);
 	httpd_stream_unref(r->stream);
 	release_body(r);
+	if (r->answer) budget_give(h->conf.answers, r->answer);
 	if (r->response) MHD_destroy_response(r->response);
 	arena_free(&r->mem);
 	free(r);

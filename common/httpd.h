@@ -10,6 +10,7 @@
  * Unknown paths: 404 "404 page not found\n"; a known path with another method: 405, empty, with Allow.
  * A broken percent escape: 400 in Go's words. A refused body is read over (up to 128 MiB), so that the
  * client sees the answer rather than a reset.
+ * An answer that does not fit beside those that are being read is 503 instead.
  * Limits: a body over max_body is 413; request line and headers together may take 128 KiB; beyond
  * max_connections peers wait in the listen queue. Who is silent, or slower at sending and reading than the timeouts
  * allow, is cut off.
@@ -69,6 +70,7 @@ struct httpd_config {
 	uint64_t min_rate;        /* bytes a second; 0: 16384 */
 	const struct httpd_tls_config *tls; /* NULL: plain HTTP; used by httpd_start() only */
 	struct budget *budget;    /* bodies in flight; NULL: unbounded but for max_body */
+	struct budget *answers;   /* answers over 64 KiB that their peers have yet to read; NULL: unbounded */
 	/* May a request go on whose headers are complete and whose route is known? On the library's thread, must not wait.
 	 * False: refused with the error's status and text. NULL: everything may. */
 	bool (*guard)(void *ctx, struct httpd_req *r, struct err *e);

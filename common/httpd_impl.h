@@ -59,9 +59,10 @@ struct httpd_req {
 	struct url_args args;
 	struct route_path path; /* behind the prefix */
 	struct buf body;
-	size_t reserved; /* of the budget */
+	size_t reserved;            /* of the budget */
 	size_t body_reserved;       /* the same of the share, for body */
 	struct budget_share *share; /* NULL: of nobody in particular */
+	size_t answer;              /* of the answers' budget */
 	char from[NET_TEXT];
 	struct answer_header *headers;
 	int status;

@@ -41,7 +41,7 @@ struct server {
 	struct httpd_route *routes;
 	struct api_push push;
 	struct api_status status;
-	struct budget heads, bodies;
+	struct budget heads, bodies, answers;
 	char *auth_file, *wal_dir, *address, *prefix, *marker_dir;
 };
 
@@ -199,6 +199,7 @@ static bool start_storage(struct server *s, struct err *e)
 	buf_free(&wal);
 	s->heads.limit = part(c, PART_HEADS);
 	s->bodies.limit = part(c, PART_BODIES);
+	s->answers.limit = part(c, PART_QUERY); /* what queries made and nobody has read */
 	static const enum ingest_sync sync[] = {[WAL_SYNC_GROUP] = INGEST_SYNC_GROUP, [WAL_SYNC_INTERVAL] = INGEST_SYNC_INTERVAL, [WAL_SYNC_NONE] = INGEST_SYNC_NONE};
 	struct ingest_config ic = {
 		.wal_dir = s->wal_dir, .sync = sync[c->larch.sync], .sync_interval_ns = c->larch.sync_interval,
@@ -265,7 +266,7 @@ static bool start_http(struct server *s, struct err *e)
 		.tls = c->server.tls.cert_file.n ? &tls : NULL,
 		.address = s->address, .port = (uint16_t)c->server.port, .prefix = s->prefix, .routes = s->routes, .nroutes = n, .ctx = s,
 		.workers = (unsigned)c->larch.http_workers, .idle_timeout_s = seconds(c->server.idle_timeout ? c->server.idle_timeout : c->server.read_timeout),
-		.read_timeout_s = seconds(c->server.read_timeout), .write_timeout_s = seconds(c->server.write_timeout), .budget = &s->bodies,
+		.read_timeout_s = seconds(c->server.read_timeout), .write_timeout_s = seconds(c->server.write_timeout), .budget = &s->bodies, .answers = &s->answers,
 		.guard = api_guard, .share = api_share, .unshare = api_unshare, .admit = api_admit, .done = answered}, e);
 	arena_free(&names);
 	return s->httpd != NULL;

@@ -26,7 +26,7 @@
 
 /* What handlers and tests share. */
 static struct {
-	struct budget budget;
+	struct budget budget, answers;
 	_Atomic int entered;   /* handlers of /wait that run */
 	_Atomic int cancelled; /* … that saw their flag */
 	_Atomic bool release;  /* … that may answer */
@@ -887,6 +887,32 @@ static void slow_readers_are_cut_off(void **state)
 	httpd_stop(h, DEADLINE);
 }
 
+static void answers_that_nobody_reads(void **state)
+{
+	struct httpd *h;
+	struct buf b = {0};
+	int64_t end = clock_mono(&clock_real) + DEADLINE;
+	int fd;
+
+	(void)state;
+	t.answers = (struct budget){.limit = 1 << 20};
+	h = start((struct httpd_config){.answers = &t.answers});
+	fd = dial(httpd_port(h));
+	put_c(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"); /* alone it may be too large */
+	while (budget_used(&t.answers) == 0 && clock_mono(&clock_real) < end) usleep(1000);
+	assert_int_equal(budget_used(&t.answers), LARGE);
+	expect(h, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 503,
+	       "no memory for an answer of 33554432 bytes now: those on their way may take 1048576 bytes together (a "
+	       "part of larch.memory_limit); ask for less, try again later, or raise the limit");
+	expect(h, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", 200, NULL);
+	close(fd);
+	while (budget_used(&t.answers) && clock_mono(&clock_real) < end) usleep(1000);
+	assert_int_equal(ask(h, &b, STR("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")), 200);
+	httpd_stop(h, DEADLINE);
+	assert_int_equal(budget_used(&t.answers), 0);
+	buf_free(&b);
+}
+
 static void further_connections_wait(void **state)
 {
 	struct httpd *h = start((struct httpd_config){.max_connections = 2});
@@ -1124,6 +1150,7 @@ int main(void)
 		cmocka_unit_test(silent_connections_are_closed),
 		cmocka_unit_test(slow_peers_are_cut_off),
 		cmocka_unit_test(slow_readers_are_cut_off),
+		cmocka_unit_test(answers_that_nobody_reads),
 		cmocka_unit_test(further_connections_wait),
 		cmocka_unit_test(stop_drains),
 		cmocka_unit_test(stop_cancels_after_the_drain),
