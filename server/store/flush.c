@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#define TRIES       3 /* at writing segments in time */
 #define FLUSH_LEVEL 1 /* zstd's: fast now, compaction compresses harder */
 
 struct store_flush {
@@ -190,15 +191,21 @@ static bool commit(struct store_flush *f, struct catalog_entry *n, struct err *e
 	return true;
 }
 
+/* What is written, in an attempt before or now, in time to be named. */
+static bool write_in_time(struct store_flush *f, struct err *e)
+{
+	for (int tries = 0; tries < TRIES; tries++) {
+		start_again_if_late(f);
+		if (!f->written && !write_segments(f, e)) return false;
+		f->written = true;
+		if (!is_late(f)) return true;
+	}
+	return err_set(e, ERR_UNAVAILABLE, "writing takes so long that what is there may have been swept already");
+}
+
 bool store_flush_run(struct store_flush *f, struct store_flush_result *out, struct err *e)
 {
-	start_again_if_late(f);
-	if (!f->written && !write_segments(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
-	f->written = true;
-	if (is_late(f))
-		return err_set(e, ERR_UNAVAILABLE,
-			       "flush of tenant \"%.*s\": writing took so long that its segments may have been swept",
-			       STR_ARG(f->t->name));
+	if (!write_in_time(f, e)) return err_wrap(e, "flush of tenant \"%.*s\"", STR_ARG(f->t->name));
 	struct catalog_entry n = {.created = f->started.wall,
 				  .added = f->added,
 				  .nadded = f->nadded,
