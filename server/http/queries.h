@@ -5,8 +5,8 @@
  * its share, so that who asks much or heavily waits for himself. A request that is not answered yet can be listed and
  * cancelled. One mutex; nothing is run or answered under it.
  *
- * What takes any time, an export to a slow client, runs in pieces: a job is listed and can be cancelled as long as it is
- * there, has a thread only while it has something to do, and the jobs of one tenant have half of its share together.
+ * What takes any time, an export to a slow client, runs in pieces: a job is listed and can be cancelled as long as it
+ * is there, has a thread only while it has something to do, and the jobs of one tenant have half of its share together.
  *
  * A queue that is full refuses with 429 and names its setting; what waits is bounded by the server's connections, too.
  */
@@ -42,9 +42,9 @@ struct queries_work {
 	struct str tenant, text, peer; /* copied */
 	const char *route;
 	uint64_t id;
-	/* On one of the threads, never twice at a time: once at first, then when it is woken, and once when nobody woke it
-	 * for two seconds, to give back what others may need. It soon gives the thread back. False: it is over, and `ud`
-	 * no longer the queue's business. */
+	/* On one of the threads, never twice at a time: once at first, then when it is woken, and once when nobody woke
+	 * it for two seconds, to give back what others may need. It soon gives the thread back. False: it is over, and
+	 * `ud` no longer the queue's business. */
 	bool (*run)(void *ud);
 	void *ud;
 	_Atomic bool *cancel; /* set by queries_cancel(), which wakes, too */
@@ -67,8 +67,8 @@ struct query_info {
 	struct str tenant, route, text, peer; /* text: of the parameter `query`, cut */
 	int64_t waited, ran;                  /* ns; ran < 0: it waits */
 };
-/* Calls fn for each request of these tenants and of nobody else besides (n 0: of all), oldest first. Borrowed for the
- * call. */
+/* Calls fn for each request of these tenants, which are sorted, and of nobody else besides (n 0: of all), oldest
+ * first. Borrowed for the call. */
 void queries_each(struct queries *q, const struct str *tenants, size_t n,
 		  void (*fn)(void *ud, const struct query_info *i), void *ud);
 /* Cancels what one or some of these tenants (n 0: anybody) asked; its client gets the error of a cancelled query.

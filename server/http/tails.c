@@ -43,7 +43,6 @@ struct tail {
 	/* the hub's thread */
 	struct exec_tail *x;
 	struct tail_sink *sink;
-	struct httpd_stream *stream; /* between httpd_stream() and the sink */
 	bool waits_for_sink, waits_for_backfill, ended;
 	unsigned end_code; /* closes the sink once there is one; 0: no */
 	struct str end_reason;
