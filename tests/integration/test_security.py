@@ -141,6 +141,17 @@ def test_users(env):
 
 
 @short
+def test_entries_that_the_server_reads(env):
+    done = env.run("larchctl", "secret", "x", "reader")
+    assert done.returncode != 0 and "push, read and admin" in done.stderr, done
+    shown, entry = secret(env, "odd: name #1", "read")
+    file = env.write("users.yaml", "users:\n" + entry)
+    server = env.server(config=SERVER_CONFIG + "larch: {auth_file: %s}\n" % file)
+    bearer = {"Authorization": "Bearer " + shown}
+    assert http_request("GET", server.url + "/loki/api/v1/labels", None, bearer).status == 200
+
+
+@short
 def test_no_route_shows_another_tenant(env):
     """Every route that the server has, asked by a user of one tenant for another, and by one with the wrong role."""
     server, secrets, _ = users(env)
