@@ -220,11 +220,14 @@ static bool busy(void *ud)
 	       budget_used(&s->bodies) > s->bodies.limit / 8 * 7;
 }
 
+static bool has_room(void *ud, uint64_t bytes, struct err *e) { return ingest_spares(((struct server *)ud)->ingest, bytes, e); }
+
 static bool start_maintenance(struct server *s, struct err *e)
 {
 	const struct config *c = s->config;
 	s->maintain = maintain_start(&(struct maintain_config){
-		.store = s->store, .overrides = s->overrides, .clock = &clock_real, .busy = busy, .ud = s,
+		.store = s->store, .overrides = s->overrides, .clock = &clock_real, .busy = busy,
+		.room = s->objects.remote ? NULL : has_room, .ud = s,
 		.interval_ns = c->compactor.compaction_interval, .retention_interval_ns = c->compactor.apply_retention_interval,
 		.cancel_ns = c->compactor.delete_request_cancel_period, .target = c->larch.compaction_target, .memory = part(c, PART_REST),
 		.retention_bytes = c->larch.retention_bytes, .cpu_percent = (unsigned)c->larch.compaction_cpu, .compact = c->larch.compaction}, e);

@@ -519,6 +519,8 @@ void ingest_fence(struct ingest *in)
 	if (ingest_ready(in, &not_ready)) await_item(in, FENCE);
 }
 
+bool ingest_spares(struct ingest *in, uint64_t bytes, struct err *e) { return reserve_spares(&in->disk, bytes, e); }
+
 static void set_defaults(struct ingest_config *c)
 {
 	if (!c->segment_bytes) c->segment_bytes = 64u << 20;

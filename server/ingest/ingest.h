@@ -73,6 +73,8 @@ void ingest_fence(struct ingest *in);
 /* Takes no more pushes from now on, but goes on with everything else. False: it was so before. */
 bool ingest_close(struct ingest *in);
 bool ingest_closed(struct ingest *in);
+/* Is there space on the disk for a merge of segments that writes so many bytes? (reserve.h) */
+bool ingest_spares(struct ingest *in, uint64_t bytes, struct err *e);
 /* Takes no more pushes, answers those submitted, flushes if flush, stops threads, frees. */
 void ingest_stop(struct ingest *in, bool flush);
 

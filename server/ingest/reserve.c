@@ -67,3 +67,14 @@ bool reserve_allows(struct reserve *r, uint64_t n, struct err *e)
 		       r->dir, (unsigned long long)r->avail, (unsigned long long)r->keep,
 		       (unsigned long long)unflushed(r));
 }
+
+bool reserve_spares(struct reserve *r, uint64_t n, struct err *e)
+{
+	measure(r);
+	if (r->avail >= r->keep / 2 + unflushed(r) + n) return true;
+	return err_set(
+		e, ERR_NO_SPACE,
+		"no space to merge segments: the disk of %s has %llu bytes free, the merge needs %llu beside half "
+		"of what larch.disk_reserve keeps (%llu)",
+		r->dir, (unsigned long long)r->avail, (unsigned long long)n, (unsigned long long)r->keep);
+}

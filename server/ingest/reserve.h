@@ -31,5 +31,7 @@ struct reserve {
 void reserve_init(struct reserve *r);
 /* May a push write n bytes? False: ERR_NO_SPACE, which names directory, figures and setting. */
 bool reserve_allows(struct reserve *r, uint64_t n, struct err *e);
+/* May compaction? It may use half of the reserve, and leaves the rest to flushes. */
+bool reserve_spares(struct reserve *r, uint64_t n, struct err *e);
 
 #endif

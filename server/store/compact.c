@@ -196,8 +196,17 @@ static bool leave_out(struct job *j, struct err *e)
 	return true;
 }
 
+/* Until the grace time is over, inputs and output are both there. */
+static bool has_room(const struct job *j, struct err *e)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < j->n; i++) bytes += j->in[i]->size;
+	return !j->o->room || j->o->room(j->o->ud, bytes, e);
+}
+
 static bool run(struct job *j, struct compact_done *done, struct err *e)
 {
+	if (!has_room(j, e)) return false;
 	int64_t began = clock_mono(j->t->st->c.clock);
 	if (!merge(j, e)) return leave_out(j, e);
 	if (!commit(j, e)) {

@@ -17,6 +17,8 @@ struct compact_opts {
 	const struct retention *retention; /* rows past their period are left out */
 	int64_t deletes_before;            /* delete requests made before this may be carried out; INT64_MIN: none */
 	bool (*step)(void *ud, struct err *e); /* of merge_opts; may be NULL */
+	/* May a merge write so many bytes? Asked before each; may be NULL. */
+	bool (*room)(void *ud, uint64_t bytes, struct err *e);
 	void *ud;
 };
 

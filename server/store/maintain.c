@@ -151,6 +151,12 @@ static void meanwhile(struct round *r)
 	if (mono_now(m) >= m->next_sweep) sweep(m);
 }
 
+static bool has_room(void *ud, uint64_t bytes, struct err *e)
+{
+	struct maintain *m = ud;
+	return !m->c.room || m->c.room(m->c.ud, bytes, e);
+}
+
 static struct compact_opts opts_of(const struct round *r, const struct work *w)
 {
 	return (struct compact_opts){.target = r->m->c.target,
@@ -160,6 +166,7 @@ static struct compact_opts opts_of(const struct round *r, const struct work *w)
 				     .retention = w->retention,
 				     .deletes_before = w->deletes_before,
 				     .step = throttle,
+				     .room = has_room,
 				     .ud = r->m};
 }
 

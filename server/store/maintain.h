@@ -21,6 +21,8 @@ struct maintain_config {
 	struct overrides *overrides; /* each tenant's retention; outlives it */
 	struct clock *clock;
 	bool (*busy)(void *ud); /* is there work that compaction should make way for? May be NULL */
+	/* Is there space to write so many bytes beside what is kept for flushes? May be NULL. */
+	bool (*room)(void *ud, uint64_t bytes, struct err *e);
 	void *ud;
 	int64_t interval_ns;           /* between rounds; 0: only maintain_run() */
 	int64_t retention_interval_ns; /* retention is applied so often; 0: in each round */

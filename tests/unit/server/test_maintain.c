@@ -178,6 +178,45 @@ static void flip(const char *path)
 
 static void lose(const char *path) { assert_int_equal(unlink(path), 0); }
 
+static bool no_room(void *ud, uint64_t bytes, struct err *e)
+{
+	uint64_t *asked = ud;
+	*asked += bytes;
+	return err_set(e, ERR_NO_SPACE, "no room");
+}
+
+/* Where there is no space to merge, segments stay, and a later round has them. */
+static void a_full_disk_merges_nothing(void **state)
+{
+	struct keep k;
+	struct err e = ERR_INIT;
+	uint64_t asked = 0;
+	(void)state;
+	setup(&k, 5, 3);
+	for (int i = 0; i < 4; i++) push(&k, NOW, 20, true);
+	uint64_t before = status(&k).segments;
+	struct maintain *full = maintain_start(&(struct maintain_config){.store = k.p.st,
+									 .overrides = k.overrides,
+									 .clock = &k.p.clock.base,
+									 .room = no_room,
+									 .ud = &asked,
+									 .cancel_ns = DAY,
+									 .target = 1u << 20,
+									 .memory = 16u << 20,
+									 .compact = true},
+					       &e);
+	assert_non_null(full);
+	assert_false(maintain_run(full, NULL, &e));
+	assert_int_equal(e.code, ERR_NO_SPACE);
+	maintain_stop(full);
+	assert_true(asked > 0);
+	assert_int_equal(status(&k).segments, before);
+	run(&k);
+	assert_true(status(&k).segments < before);
+	model_check_all(&k.model, k.p.st, "t");
+	teardown(&k);
+}
+
 /* A segment that cannot be read stays as it is, and the others of its day are merged around it. */
 static void check_damage(void (*spoil)(const char *path))
 {
@@ -602,6 +641,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_stay_the_same),
 		cmocka_unit_test(old_snapshots_keep_their_segments),
+		cmocka_unit_test(a_full_disk_merges_nothing),
 		cmocka_unit_test(damage_is_left_alone),
 		cmocka_unit_test(so_is_what_is_gone),
 		cmocka_unit_test(what_cannot_be_rewritten_goes_in_the_end),

@@ -108,6 +108,23 @@ static void entries_in_memory_need_space_once_more(void **state)
 	assert_true(allows(&r, MIB));
 }
 
+/* Half of the reserve is for merges, whether pushes are refused or not. */
+static void compaction_takes_half(void **state)
+{
+	struct reserve r;
+	struct disk d;
+	struct clock_fake clock;
+	struct err e = ERR_INIT;
+	(void)state;
+	setup(&r, &d, &clock, NULL, 100 * MIB);
+	d.space.avail = 60 * MIB;
+	assert_true(reserve_spares(&r, 10 * MIB, &e));
+	assert_false(allows(&r, 1));
+	assert_false(reserve_spares(&r, 11 * MIB, &e));
+	assert_int_equal(e.code, ERR_NO_SPACE);
+	assert_non_null(strstr(e.msg, "larch.disk_reserve"));
+}
+
 static void defaults_depend_on_the_disk(void **state)
 {
 	struct reserve r;
@@ -133,6 +150,7 @@ int main(void)
 		cmocka_unit_test(a_low_disk_refuses_until_there_is_an_eighth_more),
 		cmocka_unit_test(what_was_let_in_counts_until_measured),
 		cmocka_unit_test(entries_in_memory_need_space_once_more),
+		cmocka_unit_test(compaction_takes_half),
 		cmocka_unit_test(defaults_depend_on_the_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
