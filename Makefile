@@ -39,7 +39,7 @@ obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 ARCHIVES := $(ROOMS:%=$(O)/%.a)
 LINK = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
-.PHONY: all demo test test-services unit model crash load integration conformance asan tsan fuzz fuzz-replay bench lint format install \
+.PHONY: all demo test test-services unit model crash load integration conformance asan tsan fuzz fuzz-replay bench docs lint format install \
 	uninstall deps deps-services help arrows clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -170,6 +170,8 @@ lint: arrows ## compile with gcc and clang, warnings as errors; cppcheck where i
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) O=build/lint-clang CC=$(CLANG) WERROR=1 all unit-programs
 	$(Q)if command -v cppcheck >/dev/null; then cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--include=$$(ls /usr/include/*/sys/queue.h | head -n 1) --suppress=missingInclude --suppress=assignBoolToPointer --suppress=CastIntegerToAddressAtReturn -D__GNUC__ -I. -j$(JOBS) $(ROOMS); fi
+docs: all ## write the tables of docs/METRICS.md that the programs print
+	$(Q)tests/docs $(O)
 format: ## clang-format every source file
 	$(Q)clang-format -i $(SOURCES)
 install: all ## install under DESTDIR PREFIX

@@ -2,6 +2,7 @@
 /* larch-agent: the command line. Exit status: 0 done, 1 bad configuration or failure, 2 bad usage. */
 #include "agent/agent.h"
 #include "agent/config/promtail.h"
+#include "agent/stats.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -15,7 +16,7 @@
 
 struct options {
 	const char *config_file; /* comma-separated candidates */
-	bool expand_env, check_syntax, dry_run, inspect, use_stdin, print_config, log_config, version, help;
+	bool expand_env, check_syntax, dry_run, inspect, use_stdin, print_config, log_config, list_metrics, version, help;
 	struct promtail_flag *flags;
 	size_t nflags, cap_flags;
 };
@@ -42,6 +43,7 @@ static const struct program_flag program_flags[] = {
 	 "Print the effective configuration on standard error."},
 	{"log-config-reverse-order", offsetof(struct options, log_config), false,
 	 "Log the effective configuration, last line first."},
+	{"list-metrics", offsetof(struct options, list_metrics), false, "Print what /metrics has, in Markdown."},
 	{"version", offsetof(struct options, version), false, "Print the version."},
 	{"help", offsetof(struct options, help), false, "Print this text."},
 };
@@ -220,6 +222,14 @@ static int run(const struct options *o)
 	return checked ? 0 : 1;
 }
 
+static void list_metrics(void)
+{
+	struct buf b = {0};
+	stats_manual(&b);
+	fwrite(b.p, 1, b.n, stdout);
+	buf_free(&b);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {0};
@@ -232,6 +242,8 @@ int main(int argc, char **argv)
 		status = 2;
 	} else if (o.help)
 		print_usage();
+	else if (o.list_metrics)
+		list_metrics();
 	else if (o.version)
 		printf("larch-agent, version %s\n", LARCH_VERSION);
 	else

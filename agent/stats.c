@@ -111,3 +111,5 @@ static const struct metrics_row rows[STATS] = {
 };
 
 struct metrics *stats_new(void) { return metrics_new(rows, STATS); }
+
+void stats_manual(struct buf *out) { metrics_manual(rows, STATS, out); }

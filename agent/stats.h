@@ -43,5 +43,6 @@ enum stats_row {
 };
 
 struct metrics *stats_new(void);
+void stats_manual(struct buf *out); /* Markdown */
 
 #endif

@@ -357,3 +357,17 @@ void metrics_expose(struct metrics *m, struct buf *out)
 	put_process(out);
 	pthread_mutex_unlock(&m->expose);
 }
+
+void metrics_manual(const struct metrics_row *rows, size_t n, struct buf *out)
+{
+	static const char *const types[] = {
+		[METRICS_COUNTER] = "counter", [METRICS_GAUGE] = "gauge", [METRICS_HISTOGRAM] = "histogram"};
+	buf_c(out, "| name | kind | labels | what |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct metrics_row *r = &rows[i];
+		buf_printf(out, "| `%s` | %s | ", r->name, types[r->type]);
+		for (size_t k = 0; k < METRICS_LABELS && r->labels[k]; k++)
+			buf_printf(out, "%s`%s`", k ? ", " : "", r->labels[k]);
+		buf_printf(out, " | %s |\n", r->help);
+	}
+}

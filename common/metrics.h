@@ -39,6 +39,8 @@ void metrics_inc(struct metrics *m, size_t row, double v);
 void metrics_put(struct metrics *m, size_t row, double v);
 /* Appends the text format 0.0.4; also process_* figures of this process. */
 void metrics_expose(struct metrics *m, struct buf *out);
+/* Appends the rows as a table in Markdown, in their order. */
+void metrics_manual(const struct metrics_row *rows, size_t n, struct buf *out);
 /* Called at the start of every exposure, one at a time, to set gauges that are read rather than kept; it may
  * use everything here but metrics_expose and metrics_on_expose. */
 void metrics_on_expose(struct metrics *m, void (*fn)(void *ud), void *ud);

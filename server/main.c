@@ -5,6 +5,7 @@
 #include "common/loop.h"
 #include "common/version.h"
 #include "server/http/api.h"
+#include "server/metrics.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -17,7 +18,7 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 struct args {
 	const char *config_file, *health_url;
-	bool expand_env, verify, print_config, health, list_targets, list_routes, version, help;
+	bool expand_env, verify, print_config, health, list_targets, list_routes, list_metrics, version, help;
 	struct str *settings; /* flags that stand for configuration keys: name=value */
 	size_t nsettings, cap;
 	struct arena arena;
@@ -34,6 +35,7 @@ static const struct option {
 	{"print-config-stderr", "Print the effective configuration.", offsetof(struct args, print_config), false},
 	{"list-targets", "List what -target may be, and exit.", offsetof(struct args, list_targets), false},
 	{"list-routes", "List what is served: methods, path, and the role that it needs where larch.auth_file is set (admin*: for all tenants).", offsetof(struct args, list_routes), false},
+	{"list-metrics", "Print what /metrics has, in Markdown.", offsetof(struct args, list_metrics), false},
 	{"health", "Ask a running server's /ready and exit 0 or 1.", offsetof(struct args, health), false},
 	{"health.url", "What -health asks; default http://localhost:3100/ready.", offsetof(struct args, health_url), true},
 	{"version", "Print the version and exit.", offsetof(struct args, version), false},
@@ -211,6 +213,14 @@ static int run(struct args *a)
 	return rc;
 }
 
+static void list_metrics(void)
+{
+	struct buf b = {0};
+	metrics_manual(server_metrics, SERVER_METRICS, &b);
+	fwrite(b.p, 1, b.n, stdout);
+	buf_free(&b);
+}
+
 static void list_routes(void)
 {
 	static const char *const roles[] = {
@@ -241,6 +251,8 @@ int main(int argc, char **argv)
 		print_help();
 	} else if (a.version) {
 		puts("larch-server " LARCH_VERSION);
+	} else if (a.list_metrics) {
+		list_metrics();
 	} else if (a.list_routes) {
 		list_routes();
 	} else if (a.list_targets) {

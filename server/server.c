@@ -63,6 +63,7 @@ static void set_log_counts(struct metrics *m)
 	for (enum log_level l = LOG_LEVEL_DEBUG; l <= LOG_LEVEL_ERROR; l++) {
 		struct str name = str_c(log_level_name(l));
 		metrics_set(metrics_get(m, METRIC_LOG_MESSAGES, &name), (double)log_count(l));
+		metrics_set(metrics_get(m, METRIC_INTERNAL_LOG_MESSAGES, &name), (double)log_count(l));
 	}
 }
 
@@ -90,7 +91,9 @@ static void set_outbox_figures(struct server *s)
 
 static void put_tenant(void *ud, const struct maintain_tenant *t)
 {
-	struct metrics *m = ud;
+	struct server *s = ud;
+	struct metrics *m = s->metrics;
+	metrics_set(metrics_get(m, METRIC_MEMORY_STREAMS, &t->name), (double)ingest_tenant_streams(s->ingest, t->name));
 	metrics_set(metrics_get(m, METRIC_STORE_SEGMENTS, &t->name), (double)t->segments);
 	metrics_set(metrics_get(m, METRIC_STORE_BYTES, &t->name), (double)t->size);
 	metrics_set(metrics_get(m, METRIC_STORE_ENTRIES, &t->name), (double)t->rows);
@@ -121,7 +124,7 @@ static void read_store_figures(struct server *s)
 		{"duplicate", st.done.copies}, {"retention", st.done.expired}, {"deleted", st.done.deleted}};
 	for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
 		metrics_set(metrics_get(s->metrics, METRIC_COMPACT_DROPPED, &(struct str){dropped[i].reason, strlen(dropped[i].reason)}), (double)dropped[i].v);
-	maintain_tenants(s->maintain, false, put_tenant, s->metrics);
+	maintain_tenants(s->maintain, false, put_tenant, s);
 }
 
 /* Figures that ingest and the store keep are read when somebody looks. */
@@ -129,9 +132,10 @@ static void read_figures(void *ud)
 {
 	struct server *s = ud;
 	struct ingest_stats st;
+	struct err replaying = ERR_INIT;
 	ingest_stats(s->ingest, &st);
 	const struct { enum server_metric id; uint64_t v; } rows[] = {
-		{METRIC_MEMORY_STREAMS, st.streams},         {METRIC_STREAMS_CREATED, st.streams_created},
+		{METRIC_MEMORY_CHUNKS, st.streams},          {METRIC_STREAMS_CREATED, st.streams_created},
 		{METRIC_FLUSHES, st.segments_written},       {METRIC_HEAD_BYTES, st.head_bytes},
 		{METRIC_HEAD_ENTRIES, st.head_entries},      {METRIC_WAL_BYTES, st.wal_bytes},
 		{METRIC_WAL_RECORDS, st.wal_records},        {METRIC_WAL_SYNCS, st.wal_syncs},
@@ -139,12 +143,16 @@ static void read_figures(void *ud)
 		{METRIC_FLUSH_FAILURES, st.flush_failures},  {METRIC_FLUSHED_BYTES, st.flushed_bytes},
 		{METRIC_FLUSHED_ENTRIES, st.flushed_entries}, {METRIC_DISK_FREE, st.disk_free},
 		{METRIC_DISK_RESERVE, st.disk_reserve},      {METRIC_DISK_REFUSED, st.disk_refused},
+		{METRIC_FLUSH_QUEUE, st.generations - 1},
+		{METRIC_WAL_DISK_FULL, st.disk_refused},     {METRIC_WAL_REPLAY, !ingest_ready(s->ingest, &replaying)},
 		{METRIC_QUERIES_RUNNING, exec_running(s->engine)},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) metrics_put(s->metrics, rows[i].id, (double)rows[i].v);
 	struct queries_figures waiting;
 	queries_figures(s->queries, &waiting);
 	metrics_put(s->metrics, METRIC_QUERIES_WAITING, (double)waiting.waiting);
+	metrics_put(s->metrics, METRIC_QUERY_QUEUE_LENGTH, (double)waiting.waiting);
+	metrics_put(s->metrics, METRIC_COMPACTOR_RUNNING, s->config->larch.compaction);
 	set_delete_figures(s);
 	set_outbox_figures(s);
 	objects_figures(&s->objects);

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "server/http/shares.h"
+#include "server/metrics.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -188,12 +189,14 @@ static void settle(struct job *j)
 static void stored(void *ud, const struct err *e)
 {
 	struct job *j = ud;
-	if (e)
+	if (e) {
+		if (j->api->metrics) metrics_inc(j->api->metrics, METRIC_APPEND_FAILURES, 1);
 		fail(j, e);
-	else if (j->result.status)
+	} else if (j->result.status) {
 		answer(j, j->result.status, j->result.text);
-	else
+	} else {
 		answer(j, 204, STR_NULL);
+	}
 }
 
 void push_handle(struct httpd_req *r, const struct api *api, const struct push_protocol *p)

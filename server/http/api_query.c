@@ -199,7 +199,12 @@ static void record(const struct api_read *a, const struct exec_query *q, const s
 	struct str tenant = a->sources[0].tenant,
 		   labels[] = {buf_view(&code), q->instant ? STR("instant") : STR("range")};
 	if (a->api->metrics) {
-		metrics_observe(metrics_get(a->api->metrics, METRIC_QUERY_SECONDS, labels), (double)s->exec_ns / 1e9);
+		struct metrics *m = a->api->metrics;
+		double seconds = (double)s->exec_ns / 1e9;
+		metrics_observe(metrics_get(m, METRIC_QUERY_SECONDS, labels), seconds);
+		metrics_observe(metrics_get(m, METRIC_QUERY_DURATION, &labels[1]), seconds);
+		if (bytes && seconds > 0) metrics_observe(metrics_get(m, METRIC_QUERY_RATE, labels), (double)bytes / seconds);
+		metrics_inc(m, METRIC_QUERY_DUPLICATES, (double)scan->duplicates);
 		metrics_add(metrics_get(a->api->metrics, METRIC_QUERY_BYTES, &tenant), (double)bytes);
 	}
 	log_each("query", kv_str("tenant", tenant), kv_str("query", q->text), kv_str("tags", q->tags),
