@@ -59,6 +59,7 @@ struct conf_field {
 	size_t set_off;               /* offsetof a bool that says "was given"; 0: none */
 	const char *flag;             /* command-line flag without dash, or NULL */
 	bool csv;                     /* STR_LIST: a scalar is split at commas */
+	bool url;                     /* STR: a password in it is printed as stars */
 };
 
 /* How exact a scalar's type must be: as YAML decoders for typed structs have it (any scalar is a string, numbers stand

@@ -69,10 +69,30 @@ static void print_float(const struct conf_field *f, const void *v, struct buf *o
 		buf_c(out, d != d ? ".nan" : d > 0 ? ".inf" : "-.inf");
 }
 
+/* Where the password of an address begins and ends. False: it has none. */
+static bool find_password(struct str url, size_t *from, size_t *to)
+{
+	ssize_t scheme = str_find(url, STR("://"));
+	if (scheme < 0) return false;
+	struct str rest = str_from(url, (size_t)scheme + 3), authority;
+	str_cut(&rest, '/', &authority);
+	ssize_t at = str_rchr(authority, '@'), colon = at < 0 ? -1 : str_chr(str_sub(authority, 0, (size_t)at), ':');
+	*from = (size_t)scheme + 3 + (size_t)colon + 1;
+	*to = (size_t)scheme + 3 + (size_t)at;
+	return colon >= 0;
+}
+
 static void print_str(const struct conf_field *f, const void *v, struct buf *out)
 {
-	(void)f;
-	yaml_print_str(out, *(const struct str *)v);
+	struct str s = *(const struct str *)v;
+	struct buf shown = {0};
+	size_t from, to;
+	if (f->url && find_password(s, &from, &to)) {
+		buf_printf(&shown, "%.*s********%.*s", STR_ARG(str_sub(s, 0, from)), STR_ARG(str_from(s, to)));
+		s = buf_view(&shown);
+	}
+	yaml_print_str(out, s);
+	buf_free(&shown);
 }
 
 static void print_secret(const struct conf_field *f, const void *v, struct buf *out)
@@ -186,7 +206,8 @@ static void print_table(const struct conf_table *t, const void *obj, struct buf 
 	for (const struct conf_field *f = t->fields; f->kind != CONF_END; f++) {
 		const void *v = (const char *)obj + f->off;
 		/* Where it matters whether a key was given, one that was not stays away. */
-		if (!kinds[f->kind].type || (f->set_off && !*((const bool *)((const char *)obj + f->set_off)))) continue;
+		if (!kinds[f->kind].type || (f->set_off && !*((const bool *)((const char *)obj + f->set_off))))
+			continue;
 		indent(out, depth);
 		buf_printf(out, "%s:", f->key);
 		if (kinds[f->kind].print) {
@@ -218,9 +239,7 @@ static void json_value(const struct conf_field *f, const void *v, struct json_ou
 	case CONF_BOOL: json_put_bool(o, *(const bool *)v); break;
 	case CONF_INT: json_put_i64(o, *(const int64_t *)v); break;
 	case CONF_FLOAT: json_put_f64(o, *(const double *)v); break;
-	default:
-		kinds[f->kind].print(f, v, &text);
-		json_put_str(o, buf_view(&text));
+	default: kinds[f->kind].print(f, v, &text); json_put_str(o, buf_view(&text));
 	}
 	buf_free(&text);
 }

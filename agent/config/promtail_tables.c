@@ -79,7 +79,8 @@ static const struct conf_table backoff_table = {"backoff_config", sizeof((struct
 						backoff_fields};
 
 static const struct conf_field client_fields[] = {
-	F("url", CONF_STR, struct client_conf, url, .doc = "Full push URL (…/loki/api/v1/push).", .flag = "client.url"),
+	F("url", CONF_STR, struct client_conf, url, .doc = "Full push URL (…/loki/api/v1/push).", .flag = "client.url",
+	  .url = true),
 	F("name", CONF_STR, struct client_conf, name, .doc = "Name in messages and in the saved cursors."),
 	F("tenant_id", CONF_STR, struct client_conf, tenant_id,
 	  .doc = "X-Scope-OrgID of pushes; an entry's __tenant_id__ label overrides.", .flag = "client.tenant-id"),
@@ -104,7 +105,7 @@ static const struct conf_field client_fields[] = {
 	F("bearer_token_file", CONF_STR, struct client_conf, bearer_token_file,
 	  .doc = "File with the token, read for every request."),
 	F("tls_config", CONF_OBJ, struct client_conf, tls, .doc = "TLS of https URLs.", .sub = &tls_table),
-	F("proxy_url", CONF_STR, struct client_conf, proxy_url, .doc = "HTTP proxy."),
+	F("proxy_url", CONF_STR, struct client_conf, proxy_url, .doc = "HTTP proxy.", .url = true),
 	F("follow_redirects", CONF_BOOL, struct client_conf, follow_redirects, "true", "Follow 3xx answers."),
 	IGNORED("enable_http2"),
 	REFUSED("oauth2", "is not supported: use authorization with credentials_file, renewed by another program"),

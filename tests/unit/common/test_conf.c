@@ -52,6 +52,7 @@ static const struct conf_field client_fields[] = {
 	 .kind = CONF_STR,
 	 .off = offsetof(struct client, url),
 	 .set_off = offsetof(struct client, url_given),
+	 .url = true,
 	 .doc = "Where to push."},
 	{.key = "password", .kind = CONF_SECRET, .off = offsetof(struct client, password), .doc = "Kept | hidden."},
 	{.key = "batchwait",
@@ -438,6 +439,26 @@ static void aliases_cannot_multiply(void **state)
 	buf_free(&b);
 }
 
+static void passwords_in_addresses_are_not_printed(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const rows[][2] = {
+		{"https://u:pa:s@s@h:1/x@y", "https://u:********@h:1/x@y"},
+		{"https://u@h:1/x", "https://u@h:1/x"},
+		{"https://h:1/x@y", "https://h:1/x@y"},
+		{"u:p@h", "u:p@h"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf text = {0}, b = {0};
+		buf_printf(&text, "clients: [{url: '%s'}]\n", rows[i][0]);
+		assert_true(decode(f, &table, buf_cstr(&text)));
+		conf_print(&table, &f->s, &b);
+		if (!strstr(buf_cstr(&b), rows[i][1])) fail_msg("%s is not in %s", rows[i][1], buf_cstr(&b));
+		buf_free(&text);
+		buf_free(&b);
+	}
+}
+
 static void prints(void **state)
 {
 	struct fixture *f = *state;
@@ -695,6 +716,7 @@ int main(void)
 		TEST(types_exactly_or_weakly),
 		TEST(decodes_bare_values),
 		TEST(aliases_cannot_multiply),
+		TEST(passwords_in_addresses_are_not_printed),
 		TEST(prints),
 		TEST(prints_empty_blocks),
 		TEST(sets_flags),
