@@ -109,6 +109,8 @@ static inline int64_t httpd_transfer_ns(const struct httpd *h, uint64_t n)
 }
 
 void *httpd_watch(void *h); /* the watcher's thread */
+/* A connection that had left HTTP is to be closed. Under h->lock. */
+void httpd_wake_closed(struct httpd *h, uint64_t peer);
 /* The headers added so far. */
 void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p);
 /* The handler gives r up: its body goes, `done` is told, and the connection wakes to send r->response. */

@@ -196,6 +196,7 @@ void httpd_stream_end(struct httpd_stream *s, bool whole)
 
 struct httpd_conn {
 	struct httpd *h;
+	uint64_t peer; /* its id */
 	struct MHD_UpgradeResponseHandle *urh;
 	int fd;
 	size_t n_early;
@@ -219,7 +220,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *conn, void *con_cls, co
 	httpd_upgraded *fn = r->upgraded;
 
 	(void)conn, (void)con_cls;
-	*c = (struct httpd_conn){.h = h, .urh = urh, .fd = fd, .n_early = n_extra};
+	*c = (struct httpd_conn){.h = h, .urh = urh, .peer = r->peer->id, .fd = fd, .n_early = n_extra};
 	if (n_extra) memcpy(c->early, extra, n_extra);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	r->upgraded = NULL;
@@ -262,9 +263,10 @@ void httpd_conn_close(struct httpd_conn *c)
 	struct httpd *h = c->h;
 
 	MHD_upgrade_action(c->urh, MHD_UPGRADE_ACTION_CLOSE);
-	free(c);
 	pthread_mutex_lock(&h->lock);
+	httpd_wake_closed(h, c->peer);
 	h->upgraded--;
 	pthread_cond_broadcast(&h->change);
 	pthread_mutex_unlock(&h->lock);
+	free(c);
 }

@@ -35,6 +35,16 @@ static void wake_hung_up(struct httpd *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* Over TLS the library overlooks in the same way that a connection is to be closed. */
+void httpd_wake_closed(struct httpd *h, uint64_t peer)
+{
+	for (struct peer *p = h->peers; p; p = p->next) {
+		if (p->id != peer || p->hung_up) continue;
+		p->hung_up = true;
+		h->hung_up++;
+	}
+}
+
 /* When the peer's patience is over; INT64_MAX: never. */
 static int64_t deadline_of(const struct httpd *h, const struct peer *p)
 {
