@@ -47,7 +47,7 @@ enum object_fault_kind {
 
 struct object_faults {
 	struct trigger t;
-	enum object_fault_kind kind;
+	_Atomic enum object_fault_kind kind;
 	_Atomic bool fired, dead, paused; /* paused: nothing fails, nothing counts */
 	/* With a clock objects have its times rather than the kernel's: since when there is which. */
 	struct clock *clock;
