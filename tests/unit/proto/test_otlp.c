@@ -4,33 +4,12 @@
 #include "proto/otlp.h"
 
 #include "proto/otlp_map.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "tests/unit/proto/push_util.h"
 
 #define NOW 77
 
 static const struct str index_labels[] = {STR("service.name"), STR("k8s.pod.name")};
 static struct otlp_rules rules = {.defaults = {OTLP_INDEX_LABEL, index_labels, 2, NULL}, .now = NOW};
-static struct arena a;
-static struct err e;
-
-static int setup(void **state)
-{
-	(void)state;
-	arena_init(&a, 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_free(&a);
-	return 0;
-}
 
 static bool decode_json(const char *text, struct push *p)
 {
@@ -38,23 +17,6 @@ static bool decode_json(const char *text, struct push *p)
 	arena_reset(&a);
 	a.cap = 0;
 	return otlp_json_decode(&a, str_c(text), &rules, p, &e);
-}
-
-/* labels ts:line(name=value) … */
-static const char *dump(const struct push *p)
-{
-	static struct buf b;
-	buf_clear(&b);
-	for (size_t i = 0; i < p->n; i++) {
-		buf_printf(&b, "%s%.*s", i ? " | " : "", STR_ARG(p->v[i].labels));
-		for (size_t k = 0; k < p->v[i].n; k++) {
-			const struct push_entry *v = &p->v[i].v[k];
-			buf_printf(&b, " %lld:%.*s", (long long)v->ts, STR_ARG(v->line));
-			for (size_t m = 0; m < v->meta.n; m++)
-				buf_printf(&b, "(%.*s=%.*s)", STR_ARG(v->meta.v[m].name), STR_ARG(v->meta.v[m].value));
-		}
-	}
-	return buf_cstr(&b);
 }
 
 #define RESOURCE(attributes, records)                                                                                  \

@@ -2,15 +2,7 @@
 #include "proto/push.h"
 
 #include "proto/push.pb-c.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct arena a;
-static struct err e;
+#include "tests/unit/proto/push_util.h"
 
 static bool decode(const char *bytes, size_t n, struct push *p)
 {
@@ -25,20 +17,6 @@ static bool reference_accepts(const char *bytes, size_t n)
 	Logproto__PushRequest *m = logproto__push_request__unpack(NULL, n, (const uint8_t *)bytes);
 	if (m) logproto__push_request__free_unpacked(m, NULL);
 	return m != NULL;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	arena_init(&a, 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_free(&a);
-	return 0;
 }
 
 static void round_trips(void **state)

@@ -1,51 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proto/push.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct arena a;
-static struct err e;
+#include "tests/unit/proto/push_util.h"
 
 static bool decode(const char *text, struct push *p)
 {
 	e = ERR_INIT;
 	arena_reset(&a);
 	return push_json_decode(&a, str_c(text), p, &e);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	arena_init(&a, 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_free(&a);
-	return 0;
-}
-
-/* labels ts:line(name=value) … for comparison. */
-static const char *dump(const struct push *p)
-{
-	static struct buf b;
-	buf_clear(&b);
-	for (size_t i = 0; i < p->n; i++) {
-		buf_printf(&b, "%s%.*s", i ? " | " : "", STR_ARG(p->v[i].labels));
-		for (size_t k = 0; k < p->v[i].n; k++) {
-			const struct push_entry *v = &p->v[i].v[k];
-			buf_printf(&b, " %lld:%.*s", (long long)v->ts, STR_ARG(v->line));
-			for (size_t m = 0; m < v->meta.n; m++)
-				buf_printf(&b, "(%.*s=%.*s)", STR_ARG(v->meta.v[m].name), STR_ARG(v->meta.v[m].value));
-		}
-	}
-	return buf_cstr(&b);
 }
 
 static void decodes(void **state)
