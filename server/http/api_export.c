@@ -14,8 +14,8 @@
 #include "server/metrics.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WINDOW ((size_t)1 << 20)  /* bytes on their way to the client */
