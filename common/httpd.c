@@ -776,6 +776,25 @@ static void wait_zero(struct httpd *h, const size_t *count, int64_t ns)
 	while (*count && pthread_cond_timedwait(&h->change, &h->lock, &t) != ETIMEDOUT) {}
 }
 
+static void break_streams(struct httpd *h)
+{
+	struct httpd_stream **v = NULL;
+	size_t n = 0, cap = 0;
+
+	pthread_mutex_lock(&h->lock);
+	for (struct peer *p = h->peers; p; p = p->next) {
+		if (!p->req || !p->req->stream) continue;
+		MEM_GROW(v, n, cap);
+		v[n++] = httpd_stream_ref(p->req->stream);
+	}
+	pthread_mutex_unlock(&h->lock);
+	for (size_t i = 0; i < n; i++) {
+		httpd_stream_break(v[i]);
+		httpd_stream_unref(v[i]);
+	}
+	free(v);
+}
+
 void httpd_stop(struct httpd *h, int64_t drain_ns)
 {
 	if (!h) return;
@@ -786,10 +805,11 @@ void httpd_stop(struct httpd *h, int64_t drain_ns)
 	pthread_mutex_lock(&h->lock);
 	wait_zero(h, &h->requests, drain_ns);
 	h->refusing = true;
-	for (struct peer *p = h->peers; p; p = p->next) {
+	for (struct peer *p = h->peers; p; p = p->next)
 		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
-		if (p->req && p->req->stream) httpd_stream_break(p->req->stream);
-	}
+	pthread_mutex_unlock(&h->lock);
+	break_streams(h);
+	pthread_mutex_lock(&h->lock);
 	while (h->running || h->streams || h->upgraded) pthread_cond_wait(&h->change, &h->lock);
 	wait_zero(h, &h->answered, FLUSH_NS);
 	pthread_mutex_unlock(&h->lock);

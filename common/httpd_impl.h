@@ -87,7 +87,7 @@ struct httpd {
 	int watch_ep, watch_stop;
 	_Atomic bool stopping; /* answers close their connections */
 
-	pthread_mutex_t lock; /* what follows; while it is held only a stream's lock is taken */
+	pthread_mutex_t lock; /* what follows; a leaf: the library calls back with its own lock held */
 	pthread_cond_t change;
 	struct peer *peers;
 	size_t hung_up;  /* of them */
@@ -115,12 +115,13 @@ void httpd_wake_closed(struct httpd *h, uint64_t peer);
 void httpd_put_headers(struct httpd_req *r, struct MHD_Response *p);
 /* The handler gives r up: its body goes, `done` is told, and the connection wakes to send r->response. */
 void httpd_hand_back(struct httpd_req *r);
-/* The peer is gone, or the server stops. Under h->lock. */
+/* The peer is gone, or the server stops. Not under h->lock: the library may hold its own while it waits for that. */
 void httpd_stream_break(struct httpd_stream *s);
 /* The request is over: the connection may not be touched any more. */
 void httpd_stream_detach(struct httpd_stream *s);
 /* When what is left of an answer that has ended must have left; INT64_MAX: it goes on. Under h->lock. */
 int64_t httpd_stream_deadline(struct httpd_stream *s);
+struct httpd_stream *httpd_stream_ref(struct httpd_stream *s);
 void httpd_stream_unref(struct httpd_stream *s); /* NULL is nothing */
 
 #endif

@@ -15,7 +15,7 @@
 struct httpd_stream {
 	struct httpd *h;
 	struct httpd_stream_config c;
-	_Atomic unsigned refs; /* the writer's and the request's */
+	_Atomic unsigned refs; /* the writer's, the request's, and who is about to break it */
 
 	pthread_mutex_t lock;
 	struct MHD_Connection *conn; /* NULL: the request is over */
@@ -25,8 +25,15 @@ struct httpd_stream {
 	bool asleep; /* the connection is suspended until there is something to send */
 	bool full;   /* the writer waits for room */
 	bool broken, ended, whole;
-	int64_t leave_by; /* monotonic, once it has ended: what is buffered must have left then */
+	_Atomic int64_t
+		leave_by; /* monotonic: what is buffered at the end must have left then; INT64_MAX: no end yet */
 };
+
+struct httpd_stream *httpd_stream_ref(struct httpd_stream *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
 
 void httpd_stream_unref(struct httpd_stream *s)
 {
@@ -98,15 +105,7 @@ void httpd_stream_detach(struct httpd_stream *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-int64_t httpd_stream_deadline(struct httpd_stream *s)
-{
-	int64_t at;
-
-	pthread_mutex_lock(&s->lock);
-	at = s->ended ? s->leave_by : INT64_MAX;
-	pthread_mutex_unlock(&s->lock);
-	return at;
-}
+int64_t httpd_stream_deadline(struct httpd_stream *s) { return atomic_load(&s->leave_by); }
 
 /* A peer that vanished without a word: what it has not acknowledged for so long is not going to be. */
 static void bound_silence(struct httpd_req *r)
@@ -127,7 +126,8 @@ struct httpd_stream *httpd_stream(struct httpd_req *r, const struct httpd_stream
 	struct httpd_stream *s = mem_zalloc(sizeof *s);
 	struct httpd *h = r->h;
 
-	*s = (struct httpd_stream){.h = h, .c = *c, .refs = 2, .conn = r->conn, .fd = r->peer->fd};
+	*s = (struct httpd_stream){
+		.h = h, .c = *c, .refs = 2, .conn = r->conn, .fd = r->peer->fd, .leave_by = INT64_MAX};
 	pthread_mutex_init(&s->lock, NULL);
 	r->status = c->status;
 	r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_next, s, NULL);

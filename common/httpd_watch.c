@@ -13,15 +13,19 @@
 
 static void hang_up(struct httpd *h, uint64_t id)
 {
+	struct httpd_stream *stream = NULL;
+
 	pthread_mutex_lock(&h->lock);
 	for (struct peer *p = h->peers; p; p = p->next) {
 		if (p->id != id || p->hung_up) continue;
 		p->hung_up = true;
 		h->hung_up++;
 		if (p->req && p->req->state == REQ_RUNNING) atomic_store(&p->req->cancelled, true);
-		if (p->req && p->req->stream) httpd_stream_break(p->req->stream);
+		if (p->req && p->req->stream) stream = httpd_stream_ref(p->req->stream);
 	}
 	pthread_mutex_unlock(&h->lock);
+	if (stream) httpd_stream_break(stream);
+	httpd_stream_unref(stream);
 }
 
 /* The library's edge-triggered loop overlooks an end of input that came together with data, and would keep the

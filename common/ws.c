@@ -134,7 +134,7 @@ struct str ws_pending(const struct ws *w) { return str_from(buf_view(&w->out), w
 void ws_sent(struct ws *w, size_t n)
 {
 	w->at += n;
-	if (w->at < w->out.n / 2) return;
+	if (w->at == 0 || w->at < w->out.n / 2) return;
 	memmove(w->out.p, w->out.p + w->at, w->out.n - w->at);
 	w->out.n -= w->at;
 	w->at = 0;
