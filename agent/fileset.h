@@ -52,6 +52,7 @@ struct item {
 	bool drained;   /* its end was seen */
 	bool finishing; /* nothing more is expected: the last line needs no newline */
 	bool parked;    /* rotated, and closed until its turn comes: too many are open */
+	bool nameless;  /* deleted when it was closed: its inode may be that of another file by now */
 	bool is_ready, watched;
 	int64_t grown_at;         /* mono ns */
 	int64_t retry_at, pause;  /* mono ns, ns: when a read that failed is tried again; 0: it did not */

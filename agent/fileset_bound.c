@@ -22,7 +22,7 @@ static void give_up(struct fileset *s, struct item *it, const char *why)
 	set_parked(s, it, false);
 	item_idle(s, it);
 	tail_close(it->tail);
-	it->drained = true;
+	it->drained = it->nameless = true;
 	if (unread == 0) return;
 	metrics_inc(s->env.metrics, STAT_FILES_LOST, 1);
 	log_error("a rotated file is given up before its end", kv_c("file", it->path),

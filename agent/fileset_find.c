@@ -16,7 +16,8 @@ static bool is_read(struct fileset *s, const struct target *t, const struct stat
 	struct item *it;
 
 	TAILQ_FOREACH (it, &s->all, all)
-		if (it->target == t && it->tail->file->dev == st->st_dev && it->tail->file->ino == st->st_ino)
+		if (!it->nameless && it->target == t && it->tail->file->dev == st->st_dev &&
+		    it->tail->file->ino == st->st_ino)
 			return true;
 	return false;
 }

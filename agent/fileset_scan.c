@@ -35,6 +35,7 @@ static void index_item(struct fileset *s, struct item *it, struct arena *keys)
 {
 	struct inode_key k = inode_key(it->target, it->tail->file->dev, it->tail->file->ino);
 
+	if (it->nameless) return;
 	struct str key = arena_str(keys, str_of((char *)&k, sizeof k));
 	it->same_inode = map_get(&s->by_inode, key);
 	map_put(&s->by_inode, key, it);
@@ -228,6 +229,7 @@ void item_review(struct fileset *s, struct item *it)
 		if (tail_changed(t, &st)) item_ready(s, it);
 		if (it->drained && idle > (st.st_nlink ? RENAMED_IDLE : DELETED_IDLE) && !it->finishing) {
 			it->finishing = true;
+			it->nameless = st.st_nlink == 0;
 			item_ready(s, it);
 		}
 	}
