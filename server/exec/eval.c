@@ -158,7 +158,8 @@ static bool collect(struct eval *ev, struct answer *an, const struct node *nd, c
 		return err_set(e, ERR_INVALID,
 			       "maximum number of series (%lld) reached for a single query; consider reducing query "
 			       "cardinality by adding more specific stream selectors, reducing the time range, or "
-			       "aggregating results with functions like sum(), count() or topk()",
+			       "aggregating results with functions like sum(), count() or topk(); the setting is "
+			       "max_query_series",
 			       (long long)max);
 	return true;
 }

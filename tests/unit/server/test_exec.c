@@ -466,7 +466,7 @@ static void limits(void **state)
 		 "cardinality by adding more "
 		 "specific stream selectors, reducing the time range, or aggregating results with functions like "
 		 "sum(), count() or "
-		 "topk()",
+		 "topk(); the setting is max_query_series",
 		 .series = 1},
 		{"count_over_time({app=\"web\"}[2h])", "invalid: [interval] value exceeds limit: [2h] > [1h]; the setting is max_query_range",
 		 .range = SEC(3600)},

@@ -165,7 +165,7 @@ static void each_names_its_setting(void **state)
 		 "maximum number of series (1) reached for a single query; consider reducing query cardinality by "
 		 "adding more specific "
 		 "stream selectors, reducing the time range, or aggregating results with functions like sum(), count() "
-		 "or topk()"},
+		 "or topk(); the setting is max_query_series"},
 	};
 	struct fixture *f = *state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
