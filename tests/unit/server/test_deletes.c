@@ -327,7 +327,7 @@ static void another_process_learns_of_requests(void **state)
 {
 	struct pair w;
 	struct model m;
-	struct requests *q = mem_zalloc(sizeof *q);
+	struct requests *q = requests_new();
 	struct rnd r = {1};
 	(void)state;
 	pair_init(&w);
@@ -352,7 +352,7 @@ static void another_process_learns_of_requests(void **state)
 	check(&m, q, &w.b, &r);
 	pair_fini(&w);
 	model_free(&m);
-	free(q);
+	requests_free(q);
 }
 
 /* A snapshot keeps what it saw. */
