@@ -28,7 +28,7 @@ struct store {
 	bool filters;              /* apply line filters here */
 	_Atomic size_t lines_read; /* rows handed out with their line */
 	_Atomic unsigned columns;  /* asked for by any scan */
-	int64_t deadline;          /* of the last scan */
+	_Atomic int64_t deadline;          /* of the last scan */
 };
 
 struct snapshot {
