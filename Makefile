@@ -124,10 +124,12 @@ unit: unit-programs ## unit tests (one binary a module); T=name runs one
 STEPS ?= 100000
 SEED ?= $(shell date +%s)
 model: unit-programs ## a naive model against the store: STEPS random steps from SEED on
-	$(Q)MODEL_STEPS=$(STEPS) MODEL_SEED=$(SEED) $(O)/tests/unit/server/test_model 2>$(O)/model.log
+	$(Q)MODEL_STEPS=$(STEPS) MODEL_SEED=$(SEED) $(O)/tests/unit/server/test_model 2>$(O)/model.log || \
+		{ grep -v '^ts=' $(O)/model.log | tail -n 20; echo 'the log: $(O)/model.log'; exit 1; }
 KILLS ?= 200
 crash: all helpers ## kill -9 at KILLS random moments, from SEED on; every call that can fail does, in every way
-	$(Q)LARCH_FAULTS=all $(O)/tests/unit/server/test_faults 2>$(O)/faults.log
+	$(Q)LARCH_FAULTS=all $(O)/tests/unit/server/test_faults 2>$(O)/faults.log || \
+		{ grep -v '^ts=' $(O)/faults.log | tail -n 20; echo 'the log: $(O)/faults.log'; exit 1; }
 	$(Q)for t in test_kills test_kills_with_a_bucket; do echo "== $$t"; CRASH_KILLS=$(KILLS) CRASH_SEED=$(SEED) \
 		python3 tests/integration/harness.py --build $(O) --run tests/integration/test_crash.py $$t || exit 1; done
 LOAD_SECONDS ?= 60
