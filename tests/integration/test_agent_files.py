@@ -370,6 +370,16 @@ scrape_configs:
 """
 
 
+def has_cursor(env, client, offset):
+    """Does the ledger say that the client has dealt with everything up to there? (docs/FORMATS.md, The ledger)"""
+    cursor, left = bytes([len(client)]) + client.encode(), offset * 2
+    while left > 127:
+        cursor += bytes([left % 128 + 128])
+        left //= 128
+    with open(env.path("agent-positions.yaml.larch"), "rb") as f:
+        return cursor + bytes([left]) in f.read()
+
+
 def test_two_clients_one_down(env):
     good, bad = Sink(env), Sink(env, up=False)
     writer = Writer(log(env, "a.log"))
@@ -379,6 +389,7 @@ def test_two_clients_one_down(env):
     assert bad.count() == 0
     with open(env.path("agent-positions.yaml"), encoding="utf-8") as f:
         assert f.read().endswith('a.log: "0"\n')  # the slowest
+    env.wait_for(lambda: has_cursor(env, "good", os.path.getsize(log(env, "a.log"))), "the ledger to be saved")
     agent.kill()
     agent.restart()
     writer.write(100)
