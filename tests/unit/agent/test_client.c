@@ -24,7 +24,7 @@ struct world {
 	struct httpd *httpd;
 	pthread_mutex_t lock;
 	const int *script;
-	size_t answers;
+	_Atomic size_t answers;
 	struct buf log; /* "tenant|auth|labels:line,line;" for each push */
 	size_t room, sends;
 
