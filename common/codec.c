@@ -109,7 +109,7 @@ static ZSTD_CCtx *zstd_lines_context(void)
 		ZSTD_cParameter key;
 		int value;
 	} rows[] = {
-		{ZSTD_c_compressionLevel, 7}, {ZSTD_c_strategy, ZSTD_lazy2}, {ZSTD_c_minMatch, 6},
+		{ZSTD_c_compressionLevel, 7}, {ZSTD_c_strategy, ZSTD_lazy}, {ZSTD_c_minMatch, 6},
 		{ZSTD_c_searchLog, 3},        {ZSTD_c_hashLog, 17},          {ZSTD_c_chainLog, 17},
 	};
 	ZSTD_CCtx *c = ZSTD_createCCtx();
