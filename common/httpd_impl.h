@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* httpd_impl: what httpd.c, httpd_stream.c and httpd_watch.c share; nobody else includes it. */
+/* httpd_impl: what the files of httpd share; nobody else includes it. */
 #ifndef LARCH_COMMON_HTTPD_IMPL_H
 #define LARCH_COMMON_HTTPD_IMPL_H
 

@@ -31,7 +31,8 @@ struct op_scan;
 
 struct op_scan *op_scan_open(struct query *q, const struct plan *p, const struct scan_task *t, bool forward,
 			     enum scan_order order, struct err *e);
-/* The same over what a follower is told, which the scan borrows; where that has nothing now the batches end for now. */
+/* The same over what a follower is told, which the scan borrows; where that has nothing yet the batches end, until it
+ * has. */
 struct op_scan *op_scan_follow(struct query *q, const struct plan *p, struct follow *f);
 /* A batch whose selection are the rows that passed; it may be empty. A direct batch has no rows: all of the reader's
  * batch passed and its labels are the streams'. False: the end, or an error. */

@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A protobuf OTLP request decodes within the arena's cap, into a push that survives its own wire form. */
-#include "proto/otlp.h"
-
-#include <stdlib.h>
-
-enum { CAP = 1 << 20 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok) abort();
-}
+#include "tests/fuzz/otlp_rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct str index_labels[] = {STR("service.name"), STR("k8s.pod.name"), STR("drop"), STR("k")};
-	static const struct otlp_rule own[] = {{OTLP_DROP, &index_labels[2], 1, NULL},
-					       {OTLP_INDEX_LABEL, &index_labels[3], 1, NULL}};
-	const struct otlp_rules rules = {.defaults = {OTLP_INDEX_LABEL, index_labels, 2, NULL},
-					 .resource = {own, 1},
-					 .record = {own, 2},
-					 .severity_label = true,
-					 .now = 1};
 	struct arena a, again;
 	struct push p, q;
 	struct buf wire = {0};

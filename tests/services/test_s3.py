@@ -130,7 +130,7 @@ def test_an_outage_costs_no_lines(env):
     for i in range(5):
         server.push({"app": "a"}, numbered(100, f"during {i}"))
         want += numbered(100, f"during {i}")
-    server.post("/flush")  # on the local disk, for now
+    server.post("/flush")  # on the local disk at first
     assert sorted(server.lines('{app="a"}')) == sorted(want)
     server.kill()
     server.restart()  # on what it knows of the bucket; what it uploaded is in its cache
